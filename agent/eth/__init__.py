@@ -1,0 +1,1 @@
+"""Ethereum's rules, pure: units, addresses, RLP, ABI, typed transactions, fees."""

@@ -1,0 +1,1 @@
+"""Exact execution before anything is sent: one interface, engine `node`."""

@@ -1,0 +1,1 @@
+"""Cyclic arbitrage: cycles, sizing, search, plan, bid."""
