@@ -10,7 +10,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-def test_data_root() -> Path:
+def data_root() -> Path:
     """`MEV_AGENT_TEST_DATA`, else `../shared` beside the checkout."""
     return Path(os.environ.get("MEV_AGENT_TEST_DATA", REPOSITORY.parent / "shared"))
 
@@ -28,7 +28,7 @@ def mainnet() -> Path:
 
 
 def _folder(name: str) -> Path:
-    folder = test_data_root() / name
+    folder = data_root() / name
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set MEV_AGENT_TEST_DATA")
     return folder
