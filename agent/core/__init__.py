@@ -1,0 +1,1 @@
+"""The deterministic core, pure: step(event) gives effects; risk decides, nothing else acts."""

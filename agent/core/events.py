@@ -1,0 +1,83 @@
+"""What comes into the core: one frozen struct each, tagged for the journal.
+
+Amounts in a token's own units end in `_amount`, ETH amounts in `_wei`. Ids and hashes are hex text here, because the
+journal and reports show them; the core only compares them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class HeadSeen(msgspec.Struct, frozen=True, tag="head", gc=False):
+    """The chain has a new head; `target_number` is the block that can be aimed at now."""
+
+    number: int
+    block_hash: str
+    parent_hash: str
+    timestamp_s: int
+    next_base_fee_wei: int
+
+
+class OpportunityFound(msgspec.Struct, frozen=True, tag="found"):
+    """A search result at a named state."""
+
+    id: str
+    target_number: int
+    head_hash: str
+    after_index: int | None
+    target_transaction: str | None
+    pools: tuple[str, ...]
+    gross_amount: int
+    before_amount: int
+
+
+class CandidateExecuted(msgspec.Struct, frozen=True, tag="executed"):
+    """The opportunity was executed as [target, ours] on the state it was found at."""
+
+    id: str
+    head_hash: str
+    is_success: bool
+    quoted_amount: int
+    executed_amount: int
+    value_wei: int | None
+    """Gross in ETH; None where no price of the start token is known."""
+    gas_used: int
+    gas_cost_wei: int
+    """At the target block's base fee and our priority fee."""
+    gas_limit_cost_wei: int
+    """The most the bundle can cost: gas limit at the fee cap."""
+    bid_wei: int
+    missing: int
+    """Slots the state lacks; more than 0 makes the outcome unknown."""
+    refused: str
+    verdict: str
+    """Empty, or the code of what execution showed of a token or pool on the route."""
+
+
+class SelectionMade(msgspec.Struct, frozen=True, tag="selected"):
+    """The best compatible set for the target block, and for each loser the winner it conflicts with."""
+
+    target_number: int
+    chosen: tuple[str, ...]
+    losers: tuple[tuple[str, str], ...]
+
+
+class BundleEnded(msgspec.Struct, frozen=True, tag="ended"):
+    """A live bundle reached an outcome; figures are the chain's."""
+
+    id: str
+    outcome: str
+    gas_paid_wei: int
+    bid_paid_wei: int
+    net_wei: int
+
+
+class HaltAsked(msgspec.Struct, frozen=True, tag="halt"):
+    """A person, the guard or the shell wants everything stopped."""
+
+    by: str
+    reason: str
+
+
+Event = HeadSeen | OpportunityFound | CandidateExecuted | SelectionMade | BundleEnded | HaltAsked

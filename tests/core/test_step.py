@@ -1,0 +1,181 @@
+"""The core's checks, one by one, at their limits."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from agent.core.codes import Code
+from agent.core.effects import Cancel, Drop, Execute, Hold, Stop, Submit
+from agent.core.events import BundleEnded, CandidateExecuted, HaltAsked, HeadSeen, OpportunityFound, SelectionMade
+from agent.core.limits import RiskLimits
+from agent.core.step import Core
+
+HEAD = HeadSeen(number=100, block_hash="0xaa", parent_hash="0x99", timestamp_s=86_400 * 20_000, next_base_fee_wei=10)
+FOUND = OpportunityFound(
+    id="one",
+    target_number=101,
+    head_hash="0xaa",
+    after_index=None,
+    target_transaction=None,
+    pools=("0x01", "0x02"),
+    gross_amount=1_000,
+    before_amount=0,
+)
+EXECUTED = CandidateExecuted(
+    id="one",
+    head_hash="0xaa",
+    is_success=True,
+    quoted_amount=1_000,
+    executed_amount=1_000,
+    value_wei=1_000,
+    gas_used=10,
+    gas_cost_wei=100,
+    gas_limit_cost_wei=150,
+    bid_wei=800,
+    missing=0,
+    refused="",
+    verdict="",
+)
+LIMITS = RiskLimits(min_net_wei=100, max_gas_wei_per_day=1_000, max_exposure_wei=400, max_bundles_per_block=2)
+
+
+def core_at_head(limits: RiskLimits = LIMITS) -> Core:
+    core = Core(limits)
+    assert core.step(HEAD) == ()
+    return core
+
+
+def drop_code(effects: tuple[object, ...]) -> Code:
+    (effect,) = effects
+    assert isinstance(effect, Drop)
+    return effect.code
+
+
+def held(core: Core, id_: str, **changes: int) -> None:
+    assert core.step(msgspec.structs.replace(FOUND, id=id_)) == (Execute(id_),)
+    (effect,) = core.step(msgspec.structs.replace(EXECUTED, id=id_, **changes))
+    assert isinstance(effect, Hold)
+
+
+def test_an_opportunity_at_the_head_is_executed() -> None:
+    assert core_at_head().step(FOUND) == (Execute("one"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"head_hash": "0xbb"}, Code.STALE_STATE),
+        ({"gross_amount": 0}, Code.NO_PROFIT),
+        ({"before_amount": 1_000}, Code.NOT_IMPROVED),
+    ],
+)
+def test_a_found_opportunity_is_dropped_with_its_code(change: dict[str, int], code: Code) -> None:
+    assert drop_code(core_at_head().step(msgspec.structs.replace(FOUND, **change))) is code
+
+
+def test_an_improvement_by_one_unit_is_enough() -> None:
+    assert core_at_head().step(msgspec.structs.replace(FOUND, before_amount=999)) == (Execute("one"),)
+
+
+def test_the_same_id_twice_is_a_duplicate() -> None:
+    core = core_at_head()
+    core.step(FOUND)
+    assert drop_code(core.step(FOUND)) is Code.DUPLICATE
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"missing": 1, "is_success": False}, Code.UNKNOWN_STATE),
+        ({"refused": "nonce too low"}, Code.SIM_REFUSED),
+        ({"is_success": False}, Code.REVERTS),
+        ({"executed_amount": 999}, Code.SIM_MISMATCH),
+        ({"executed_amount": 1_001}, Code.SIM_MISMATCH),
+        ({"verdict": "D_TOKEN_TAXED", "is_success": False}, Code.TOKEN_TAXED),
+        ({"value_wei": None}, Code.NO_PRICE),
+        ({"value_wei": 100}, Code.BELOW_GAS),
+        ({"bid_wei": 801}, Code.BELOW_MIN_NET),
+    ],
+)
+def test_an_executed_candidate_is_dropped_with_its_code(change: dict[str, object], code: Code) -> None:
+    core = core_at_head()
+    core.step(FOUND)
+    assert drop_code(core.step(msgspec.structs.replace(EXECUTED, **change))) is code
+
+
+def test_a_candidate_at_exactly_the_minimum_net_is_held() -> None:
+    core = core_at_head()
+    core.step(FOUND)
+    assert core.step(EXECUTED) == (Hold("one", 100),)
+
+
+def test_a_mismatch_quarantines_its_pools() -> None:
+    core = core_at_head()
+    core.step(FOUND)
+    core.step(msgspec.structs.replace(EXECUTED, executed_amount=999))
+    other = msgspec.structs.replace(FOUND, id="two", pools=("0x02", "0x03"))
+    assert drop_code(core.step(other)) is Code.POOL_QUARANTINED
+
+
+def test_a_candidate_whose_head_was_replaced_is_stale() -> None:
+    core = core_at_head()
+    core.step(FOUND)
+    core.step(msgspec.structs.replace(HEAD, block_hash="0xa2"))
+    assert drop_code(core.step(EXECUTED)) is Code.STALE_STATE
+
+
+def test_chosen_candidates_are_submitted_and_losers_name_their_winner() -> None:
+    core = core_at_head()
+    held(core, "one")
+    held(core, "two")
+    effects = core.step(SelectionMade(101, ("one",), (("two", "one"),)))
+    assert effects == (Drop("two", Code.CONFLICT, "with one"), Submit("one", 101))
+    assert core.exposure_wei == 150
+
+
+def test_rate_exposure_and_the_days_gas_are_limits_over_all_live_bundles() -> None:
+    core = core_at_head()
+    for id_ in ("one", "two", "three"):
+        held(core, id_)
+    effects = core.step(SelectionMade(101, ("one", "two", "three"), ()))
+    assert [type(effect) for effect in effects] == [Submit, Submit, Drop]
+    assert drop_code(effects[2:]) is Code.RATE
+
+    core = core_at_head(msgspec.structs.replace(LIMITS, max_bundles_per_block=9))
+    for id_ in ("one", "two", "three"):
+        held(core, id_)
+    assert drop_code(core.step(SelectionMade(101, ("one", "two", "three"), ()))[2:]) is Code.EXPOSURE
+
+    core = core_at_head(msgspec.structs.replace(LIMITS, max_gas_wei_per_day=299))
+    held(core, "one")
+    held(core, "two")
+    assert drop_code(core.step(SelectionMade(101, ("one", "two"), ()))[1:]) is Code.GAS_BUDGET
+
+
+def test_gas_paid_counts_until_the_day_rolls() -> None:
+    core = core_at_head(msgspec.structs.replace(LIMITS, max_gas_wei_per_day=299))
+    held(core, "one")
+    core.step(SelectionMade(101, ("one",), ()))
+    core.step(BundleEnded("one", "included", gas_paid_wei=150, bid_paid_wei=0, net_wei=1))
+    held(core, "two")
+    assert drop_code(core.step(SelectionMade(101, ("two",), ()))) is Code.GAS_BUDGET
+    core.step(msgspec.structs.replace(HEAD, timestamp_s=HEAD.timestamp_s + 86_400))
+    held(core, "three")
+    assert core.step(SelectionMade(101, ("three",), ())) == (Submit("three", 101),)
+
+
+def test_a_halt_cancels_what_lives_and_refuses_everything_after() -> None:
+    core = core_at_head()
+    held(core, "one")
+    core.step(SelectionMade(101, ("one",), ()))
+    assert core.step(HaltAsked("person", "drill")) == (Cancel("one", "halted"), Stop("person", "drill"))
+    assert drop_code(core.step(msgspec.structs.replace(FOUND, id="two"))) is Code.HALTED
+    assert core.is_halted
+
+
+def test_a_halt_between_hold_and_selection_stops_the_submission() -> None:
+    core = core_at_head()
+    held(core, "one")
+    core.step(HaltAsked("guard", "beat lost"))
+    assert drop_code(core.step(SelectionMade(101, ("one",), ()))) is Code.HALTED
