@@ -1,0 +1,73 @@
+# Needs a POSIX shell, make, and Python >= 3.11 with pip and venv; everything else is made here.
+# `make run ARGS="--seed 7"` hands arguments on; `make PYTHON=/path/to/python3.12 ...` chooses the Python.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit; done; echo python3)
+SETUP  := $(PYTHON) scripts/setup.py
+BIN    := $(CURDIR)/.venv/bin
+FORGE   = $(firstword $(wildcard $(CURDIR)/node_modules/@foundry-rs/forge-*/bin/forge) forge)
+JOBS   ?= 2
+ARGS   ?=
+
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help setup tools setup-contracts setup-peers run test test-python test-contracts audit-contracts \
+	bench soak lint types layers verify-cases docs lock clean
+
+help:            ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup:           ## make .venv alone, with .venv/bin/mev-agent
+	@$(SETUP) environment
+
+tools:           ## make .venv and the npm tools (Foundry, solc, protocol contracts)
+	@$(SETUP) environment tools
+
+setup-contracts: ## make .venv-contracts (halmos, slither)
+	@$(SETUP) environment contracts
+
+setup-peers:     ## make the environments of the foreign clients that the end-to-end tests use
+	@$(SETUP) environment tools peers
+
+run: tools       ## run the agent on the built-in slice of mainnet
+	@$(BIN)/mev-agent run $(ARGS)
+
+test: tools setup-peers test-contracts test-python ## everything: Solidity, Python, end to end
+
+test-contracts: tools ## the Solidity tests
+	@if [ -f foundry.toml ]; then "$(FORGE)" test; else echo "no foundry.toml: no Solidity tests" >&2; fi
+
+test-python: tools ## the Python tests
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+audit-contracts: tools setup-contracts ## halmos proofs and slither, minutes
+	@PATH="$(CURDIR)/.venv-contracts/bin:$(PATH)" $(BIN)/python scripts/audit_contracts.py $(ARGS)
+
+bench: tools     ## measure; JSON under build/bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: tools      ## the long tests
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
+lint: setup      ## ruff, formatting, import layers, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory layers types
+
+layers: setup    ## imports run downwards only
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+types: setup     ## mypy, strict, on the pure packages
+	@$(BIN)/mypy
+
+verify-cases: setup ## the archived blocks are there and hold together
+	@$(BIN)/python scripts/verify_cases.py
+
+docs: setup      ## write the generated reference pages
+	@$(BIN)/python scripts/make_reference.py
+
+lock:            ## resolve the locks anew, without an index named in them
+	@$(BIN)/python scripts/make_locks.py
+
+clean:           ## remove what make made, but for the environments
+	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
