@@ -5,7 +5,8 @@ from __future__ import annotations
 from agent.eth.units import Hash32
 
 try:
-    from sha3 import keccak_256 as _keccak_256  # safe-pysha3: 6 to 13 times faster than pycryptodome
+    # safe-pysha3: 6 to 13 times faster than pycryptodome
+    from sha3 import keccak_256 as _keccak_256  # type: ignore[import-untyped]
 
     def keccak256(data: bytes) -> Hash32:
         """32-byte keccak-256 digest."""
