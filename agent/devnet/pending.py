@@ -1,24 +1,27 @@
 """A signed transaction as the devnet's pools hold it: decoded once, with its JSON-RPC form ready to hand out.
 
-Sources: EIP-2718 (envelopes), EIP-155 (legacy chain id), EIP-2930, EIP-1559, EIP-4844, EIP-7702. A blob
-transaction is taken with or without its sidecar; its hash never covers the sidecar.
+A blob transaction is taken with or without its sidecar; its hash and raw bytes never cover the sidecar (EIP-4844).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import coincurve
 import msgspec
-import rlp
 
-from agent.eth.hexes import address_text, to_data, to_quantity
-from agent.eth.keccak import keccak256
+from agent.eth import rlp
+from agent.eth.hexes import to_data, to_quantity
+from agent.eth.transactions import (
+    ACCESS_LIST,
+    BLOB,
+    LEGACY,
+    SET_CODE,
+    Transaction,
+    TransactionError,
+    decode_transaction,
+    encode_transaction,
+)
 from agent.eth.units import Address, Hash32
-
-_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-_FIELD_COUNT = {1: 11, 2: 12, 3: 14, 4: 13}
-"""Fields of each typed envelope, the three of the signature included."""
 
 
 class PendingTransaction(msgspec.Struct, frozen=True):
@@ -46,161 +49,95 @@ class PendingTransaction(msgspec.Struct, frozen=True):
 
 
 def decode_pending(raw: bytes, *, sender: Address | None = None) -> PendingTransaction:
-    """Decode signed bytes; ValueError says what is wrong with them.
+    """Decode signed bytes; TransactionError (a ValueError) says what is wrong with them.
 
     `sender` spares the recovery where it is already known.
     """
-    if not raw:
-        raise ValueError("empty bytes")
-    kind = 0 if raw[0] >= 0xC0 else raw[0]
-    try:
-        fields = rlp.decode(raw if kind == 0 else raw[1:])
-    except rlp.DecodingError as error:
-        raise ValueError(f"rlp: {error}") from None
-    if kind == 3 and isinstance(fields, list) and fields and isinstance(fields[0], list):
-        fields = fields[0]
-        raw = b"\x03" + rlp.encode(fields)
-    if kind and kind not in _FIELD_COUNT:
-        raise ValueError("transaction type not supported")
-    if not isinstance(fields, list) or len(fields) != (9 if kind == 0 else _FIELD_COUNT[kind]):
-        raise ValueError(f"wrong number of fields for type {kind}")
-    try:
-        return _legacy(raw, fields, sender) if kind == 0 else _typed(raw, kind, fields, sender)
-    except (TypeError, IndexError) as error:
-        raise ValueError(f"malformed field: {error}") from None
-
-
-def _legacy(raw: bytes, fields: list[Any], sender: Address | None) -> PendingTransaction:
-    nonce, price, gas, value = (_int(fields[i]) for i in (0, 1, 2, 4))
-    v, r, s = (_int(field) for field in fields[6:9])
-    chain_id = (v - 35) // 2 if v >= 35 else None
-    if v not in (27, 28) and v < 35:
-        raise ValueError("invalid transaction v, r, s values")
-    parity = (v - 35) % 2 if v >= 35 else v - 27
-    unsigned = fields[:6] if chain_id is None else [*fields[:6], _bytes(chain_id), b"", b""]
-    to = _to(fields[3])
+    if raw[:1] == bytes([BLOB]):
+        raw = _without_sidecar(raw)
+    tx = decode_transaction(raw)
+    if tx.max_priority_fee_wei > tx.max_fee_wei:
+        raise TransactionError("max priority fee per gas higher than max fee per gas")
     if sender is None:
-        sender = _recover(keccak256(rlp.encode(unsigned)), parity, r, s)
-    rpc: dict[str, Any] = {"gasPrice": to_quantity(price), "v": to_quantity(v)}
-    if chain_id is not None:
-        rpc["chainId"] = to_quantity(chain_id)
-    return _pending(
-        raw, 0, chain_id, sender, nonce=nonce, to=to, value=value, gas=gas, max_fee=price, max_priority_fee=price,
-        data=fields[5], signature=(r, s), extra=rpc,
-    )  # fmt: skip
-
-
-def _typed(raw: bytes, kind: int, fields: list[Any], sender: Address | None) -> PendingTransaction:
-    chain_id, nonce, parity, r, s = (_int(fields[i]) for i in (0, 1, -3, -2, -1))
-    shift = 0 if kind == 1 else 1
-    priority, cap = _int(fields[2]), _int(fields[2 + shift])
-    gas, to, value, data, access = fields[3 + shift : 8 + shift]
-    if priority > cap:
-        raise ValueError("max priority fee per gas higher than max fee per gas")
-    if kind in (3, 4) and len(to) != 20:
-        raise ValueError(f"type {kind} cannot create a contract")
-    if sender is None:
-        sender = _recover(keccak256(bytes([kind]) + rlp.encode(fields[:-3])), parity, r, s)
-    rpc: dict[str, Any] = {
-        "chainId": to_quantity(chain_id),
-        "accessList": [
-            {"address": address_text(Address(entry[0])).lower(), "storageKeys": [to_data(key) for key in entry[1]]}
-            for entry in access
-        ],
-        "v": to_quantity(parity),
-        "yParity": to_quantity(parity),
-        "gasPrice": to_quantity(cap),
-    }
-    if kind != 1:
-        rpc |= {"maxFeePerGas": to_quantity(cap), "maxPriorityFeePerGas": to_quantity(priority)}
-    blobs = 0
-    if kind == 3:
-        blobs = len(fields[10])
-        rpc |= {
-            "maxFeePerBlobGas": to_quantity(_int(fields[9])),
-            "blobVersionedHashes": [to_data(versioned) for versioned in fields[10]],
-        }
-    if kind == 4:
-        rpc["authorizationList"] = [_authorization(entry) for entry in fields[9]]
-    return _pending(
-        raw, kind, chain_id, sender, nonce=nonce, to=_to(to), value=_int(value), gas=_int(gas), max_fee=cap,
-        max_priority_fee=priority, data=data, signature=(r, s), extra=rpc, blobs=blobs,
-    )  # fmt: skip
-
-
-def _pending(
-    raw: bytes, kind: int, chain_id: int | None, sender: Address, *, nonce: int, to: Address | None, value: int,
-    gas: int, max_fee: int, max_priority_fee: int, data: bytes, signature: tuple[int, int], extra: dict[str, Any],
-    blobs: int = 0,
-) -> PendingTransaction:  # fmt: skip
-    transaction_hash = keccak256(raw)
-    r, s = signature
-    rpc = {
-        "hash": to_data(transaction_hash),
-        "type": to_quantity(kind),
-        "from": to_data(sender),
-        "to": None if to is None else to_data(to),
-        "nonce": to_quantity(nonce),
-        "gas": to_quantity(gas),
-        "value": to_quantity(value),
-        "input": to_data(data),
-        "blockHash": None,
-        "blockNumber": None,
-        "transactionIndex": None,
-        "r": to_quantity(r),
-        "s": to_quantity(s),
-        **extra,
-    }
+        sender = tx.sender
     return PendingTransaction(
-        hash=transaction_hash,
+        hash=tx.hash,
         raw=raw,
-        type=kind,
-        chain_id=chain_id,
+        type=tx.type,
+        chain_id=tx.chain_id,
         sender=sender,
-        nonce=nonce,
-        to=to,
-        value_wei=value,
-        gas_limit=gas,
-        max_fee_wei=max_fee,
-        max_priority_fee_wei=max_priority_fee,
-        blob_count=blobs,
-        rpc=rpc,
+        nonce=tx.nonce,
+        to=tx.to,
+        value_wei=tx.value_wei,
+        gas_limit=tx.gas,
+        max_fee_wei=tx.max_fee_wei,
+        max_priority_fee_wei=tx.max_priority_fee_wei,
+        blob_count=len(tx.blob_hashes),
+        rpc=_rpc_object(tx, sender),
     )
 
 
-def _authorization(entry: list[Any]) -> dict[str, str]:
-    return {
-        "chainId": to_quantity(_int(entry[0])),
-        "address": to_data(entry[1]),
-        "nonce": to_quantity(_int(entry[2])),
-        "yParity": to_quantity(_int(entry[3])),
-        "r": to_quantity(_int(entry[4])),
-        "s": to_quantity(_int(entry[5])),
-    }
-
-
-def _recover(digest: bytes, parity: int, r: int, s: int) -> Address:
-    if parity not in (0, 1) or not 0 < r < 2**256 or not 0 < s <= _HALF_ORDER:
-        raise ValueError("invalid transaction v, r, s values")
-    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([parity])
+def _without_sidecar(raw: bytes) -> bytes:
+    """The form inside blocks of a blob transaction that may come with blobs, commitments and proofs."""
     try:
-        key = coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
-    except Exception as error:  # noqa: BLE001 - coincurve raises bare Exception for a point that is not on the curve
-        raise ValueError(f"invalid signature: {error}") from None
-    return Address(keccak256(key.format(compressed=False)[1:])[-20:])
+        wrapped = rlp.decode_list(raw[1:])
+    except rlp.RlpError as error:
+        raise TransactionError(f"not a transaction: {error}") from error
+    if not wrapped or not isinstance(wrapped[0], list):
+        return raw
+    return raw[:1] + _encode(wrapped[0])
 
 
-def _int(field: Any) -> int:
-    if not isinstance(field, bytes) or (field and field[0] == 0) or len(field) > 32:
-        raise ValueError("rlp: non-canonical integer")
-    return int.from_bytes(field, "big")
+def _encode(item: rlp.Decoded) -> bytes:
+    if isinstance(item, list):
+        return rlp.encode_list([_encode(member) for member in item])
+    return rlp.encode_bytes(item)
 
 
-def _bytes(value: int) -> bytes:
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")
-
-
-def _to(field: Any) -> Address | None:
-    if not isinstance(field, bytes) or len(field) not in (0, 20):
-        raise ValueError("rlp: wrong length of the recipient")
-    return Address(field) if field else None
+def _rpc_object(tx: Transaction, sender: Address) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "hash": to_data(tx.hash),
+        "type": to_quantity(tx.type),
+        "from": to_data(sender),
+        "to": None if tx.to is None else to_data(tx.to),
+        "nonce": to_quantity(tx.nonce),
+        "gas": to_quantity(tx.gas),
+        "gasPrice": to_quantity(tx.max_fee_wei),
+        "value": to_quantity(tx.value_wei),
+        "input": to_data(tx.data),
+        "blockHash": None,
+        "blockNumber": None,
+        "transactionIndex": None,
+        "r": to_quantity(tx.r),
+        "s": to_quantity(tx.s),
+    }
+    if tx.chain_id is not None:
+        result["chainId"] = to_quantity(tx.chain_id)
+    if tx.type == LEGACY:
+        base = 27 if tx.chain_id is None else 35 + 2 * tx.chain_id
+        result["v"] = to_quantity(base + tx.y_parity)
+        return result
+    result["v"] = result["yParity"] = to_quantity(tx.y_parity)
+    result["accessList"] = [
+        {"address": to_data(address), "storageKeys": [to_data(slot.to_bytes(32, "big")) for slot in slots]}
+        for address, slots in tx.access_list
+    ]
+    if tx.type != ACCESS_LIST:
+        result["maxFeePerGas"] = to_quantity(tx.max_fee_wei)
+        result["maxPriorityFeePerGas"] = to_quantity(tx.max_priority_fee_wei)
+    if tx.type == BLOB:
+        result["maxFeePerBlobGas"] = to_quantity(tx.max_blob_fee_wei)
+        result["blobVersionedHashes"] = [to_data(blob) for blob in tx.blob_hashes]
+    if tx.type == SET_CODE:
+        result["authorizationList"] = [
+            {
+                "chainId": to_quantity(entry.chain_id),
+                "address": to_data(entry.address),
+                "nonce": to_quantity(entry.nonce),
+                "yParity": to_quantity(entry.y_parity),
+                "r": to_quantity(entry.r),
+                "s": to_quantity(entry.s),
+            }
+            for entry in tx.authorizations
+        ]
+    return result

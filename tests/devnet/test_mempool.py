@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import rlp
 from eth_account import Account
 
 from agent.devnet.mempool import Mempool
@@ -78,13 +79,12 @@ def test_bytes_that_are_no_transaction_are_refused_with_a_reason(raw: bytes) -> 
 
 
 def test_a_malleable_signature_is_refused() -> None:
-    import rlp
 
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     fields = rlp.decode(signed(0)[1:])
     fields[-1] = (order - int.from_bytes(fields[-1], "big")).to_bytes(32, "big")
     fields[-3] = b"" if fields[-3] else b"\x01"
-    with pytest.raises(Rejected, match="v, r, s"):
+    with pytest.raises(Rejected, match="out of range"):
         Mempool().add(b"\x02" + rlp.encode(fields))
 
 
