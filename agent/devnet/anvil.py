@@ -20,8 +20,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
-
+from agent.chain.jsonrpc import RpcError
+from agent.devnet.ipc import IpcRpc
 from agent.devnet.processes import BoundProcess
 from agent.errors import ProtocolError, SetupError
 
@@ -34,105 +34,13 @@ _READY_POLL_S = 0.01
 _NODE_MODULES = Path(__file__).resolve().parents[2] / "node_modules" / "@foundry-rs"
 
 
-class RpcError(ProtocolError):
-    """The node answered with a JSON-RPC error: `rpc_code` and `rpc_message` are its own."""
-
-    code = "E_RPC"
-
-    def __init__(self, method: str, rpc_code: int, rpc_message: str) -> None:
-        super().__init__(f"{method}: {rpc_message[:500]}", peer="anvil", method=method)
-        self.rpc_code = rpc_code
-        self.rpc_message = rpc_message
-
-
-class _Failure(msgspec.Struct):
-    code: int = 0
-    message: str = ""
-
-
-class _Answer(msgspec.Struct):
-    id: int | None = None
-    result: Any = None
-    error: _Failure | None = None
-
-
-_decode_answer = msgspec.json.Decoder(_Answer).decode
-_encode = msgspec.json.encode
-
-
-class IpcConnection(asyncio.Protocol):
-    """JSON-RPC over a Unix socket; requests are pipelined, answers matched by id. Lines end in a newline."""
-
-    def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
-        self._pending: dict[int, tuple[str, asyncio.Future[Any]]] = {}
-        self._parts: list[bytes] = []
-        self._last_id = 0
-        self._closed_because = ""
-
-    @classmethod
-    async def open(cls, path: str) -> IpcConnection:
-        """Connect; OSError when nobody listens."""
-        _, connection = await asyncio.get_running_loop().create_unix_connection(cls, path)
-        return connection
-
-    def send(self, method: str, *params: Any) -> asyncio.Future[Any]:
-        """Write a request and return the future of its result; RpcError when the node says no."""
-        if self._transport is None or self._transport.is_closing():
-            raise ProtocolError(f"the connection to anvil is closed{self._closed_because}", peer="anvil", method=method)
-        self._last_id += 1
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._pending[self._last_id] = (method, future)
-        self._transport.write(
-            _encode({"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params}) + b"\n"
-        )
-        return future
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        if b"\n" not in data:
-            self._parts.append(data)
-            return
-        *lines, rest = (b"".join(self._parts) + data).split(b"\n")
-        self._parts = [rest] if rest else []
-        for line in lines:
-            if line:
-                self._receive(line)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._closed_because = f": {exc}" if exc else ""
-        pending, self._pending = self._pending, {}
-        for method, future in pending.values():
-            if not future.done():
-                future.set_exception(ProtocolError("anvil closed the connection", peer="anvil", method=method))
-
-    def _receive(self, line: bytes) -> None:
-        answer = _decode_answer(line)
-        if answer.id is None or (waiting := self._pending.pop(answer.id, None)) is None:
-            return
-        method, future = waiting
-        if future.done():  # its caller was cancelled
-            return
-        if answer.error is None:
-            future.set_result(answer.result)
-        else:
-            future.set_exception(RpcError(method, answer.error.code, answer.error.message))
-
-
 class Anvil:
     """A running anvil. Start with `Anvil.start`; `stop` it, or use it as an async context manager."""
 
-    def __init__(self, *, process: BoundProcess, connection: IpcConnection, port: int, folder: str) -> None:
+    def __init__(self, *, process: BoundProcess, rpc: IpcRpc, port: int, folder: str) -> None:
         self._process = process
-        self._connection = connection
         self._folder = folder
+        self.rpc = rpc
         self.port = port
 
     @classmethod
@@ -178,10 +86,10 @@ class Anvil:
             command = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--ipc", path, *flags]
             process = BoundProcess(command, environment=environment)
             connection = await _connect_when_ready(process, path)
-            return cls(process=process, connection=connection, port=port, folder=folder)
+            return cls(process=process, rpc=connection, port=port, folder=folder)
         except BaseException:
             if connection is not None:
-                connection.close()
+                connection.close_now()
             if process is not None:
                 process.kill()
             shutil.rmtree(folder, ignore_errors=True)
@@ -206,19 +114,15 @@ class Anvil:
     async def call(self, method: str, *params: Any) -> Any:
         """Result of one request. RpcError when anvil says no, SetupError when it has died."""
         try:
-            return await self._connection.send(method, *params)
+            return await self.rpc.call(method, params)
         except RpcError:
             raise
         except ProtocolError:
             raise self._dead() from None
 
-    def send(self, method: str, *params: Any) -> asyncio.Future[Any]:
-        """Pipeline a request: it is written at once, in order; await the future for its result."""
-        return self._connection.send(method, *params)
-
     async def stop(self) -> None:
         """End it and wait until it is gone; safe to call again."""
-        self._connection.close()
+        self.rpc.close_now()
         self._process.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -293,7 +197,7 @@ class _PortTaken(Exception):
     pass
 
 
-async def _connect_when_ready(process: BoundProcess, path: str) -> IpcConnection:
+async def _connect_when_ready(process: BoundProcess, path: str) -> IpcRpc:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _START_TIMEOUT_S
     while loop.time() < deadline:
@@ -307,11 +211,11 @@ async def _connect_when_ready(process: BoundProcess, path: str) -> IpcConnection
                 hint="check the fork URL and block, or run mev-agent doctor",
             )
         with contextlib.suppress(OSError):
-            connection = await IpcConnection.open(path)
+            connection = await IpcRpc.open(path)
             try:
-                await connection.send("eth_chainId")
+                await connection.call("eth_chainId")
             except ProtocolError:
-                connection.close()
+                connection.close_now()
             else:
                 return connection
         await asyncio.sleep(_READY_POLL_S)
