@@ -34,6 +34,25 @@ class Quote(NamedTuple):
     """Initialised ticks crossed; 0 for kinds without ticks. Drives gas estimates."""
 
 
+class Piece(NamedTuple):
+    """A stretch of a pool's curve on which, in exact reals, the output is a linear-fractional function of the input.
+
+    For start_in <= x <= end_in: out(x) = start_out + a*(x - start_in) / (b + c*(x - start_in)), never below the exact
+    integer quote. `end_in` None: for ever. A piece with a = 0 is the flat tail where the pool takes no more;
+    `completeness` then says why (PARTIAL: its liquidity ended; UNKNOWN: what is known of it ended).
+    """
+
+    start_in: int
+    start_out: int
+    end_in: int | None
+    a: int
+    b: int
+    c: int
+    completeness: Completeness
+    roundings: int
+    """Steps before this piece: in exact reals start_out may be higher by as many units, start_in lower by twice as many."""
+
+
 class Log(NamedTuple):
     """An event as the chain emits it."""
 
@@ -76,6 +95,10 @@ class Pool(Protocol):
 
     def marginal_price(self, token_in: Address) -> tuple[int, int]:
         """(numerator, denominator): units of the other token per unit of `token_in` at size zero, after fee."""
+        ...
+
+    def piece(self, token_in: Address, amount_in: int) -> Piece:
+        """The piece of the curve that holds `amount_in`; at a joint the later one."""
         ...
 
     def apply(self, log: Log) -> Pool:
