@@ -1,0 +1,63 @@
+"""The command `mev-agent`: from arguments to an exit code.
+
+Exit codes: 0 ok · 1 the answer is no · 2 usage · 3 configuration · 4 environment · 5 refused by risk · 6 halted ·
+7 result unknown · 70 our defect · 130 and 143 interrupted and terminated. Never a traceback without `--debug`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+READER_GONE = 128 + 13  # SIGPIPE, by number because not every platform has the name
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; a BaseException so that no handler of ordinary errors swallows it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:
+        pass  # only the main thread may; elsewhere the embedding program decides
+    import click
+
+    from agent.cli.failure import show_agent_error, show_defect, show_usage_error
+    from agent.cli.root import root
+    from agent.errors import AgentError
+
+    is_debug = "--debug" in words
+    try:
+        result = root.main(words, prog_name="mev-agent", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        return show_usage_error(error, words)
+    except AgentError as error:
+        if is_debug:
+            sys.excepthook(type(error), error, error.__traceback__)
+        return show_agent_error(error, words)
+    except BrokenPipeError:
+        # The reader has what it wanted; what is left in the buffer must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except Terminated:
+        return TERMINATED
+    except Exception as error:  # noqa: BLE001 - the outermost boundary: whatever arrives here is our defect
+        return show_defect(error, words, is_debug=is_debug)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated

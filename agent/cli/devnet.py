@@ -1,0 +1,46 @@
+"""`mev-agent devnet`: worlds that other programs can use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from agent.cli.command import agent_command, work
+from agent.cli.options import world_of, world_options
+from agent.cli.output import Output
+from agent.cli.root import HELP_NAMES
+from agent.requests import DevnetRequest
+
+
+@click.group("devnet", context_settings={"help_option_names": HELP_NAMES})
+def command() -> None:
+    """Keep a world running for other programs."""
+
+
+@agent_command(
+    "up", schema="devnet", examples=("mev-agent devnet up", "mev-agent devnet up --case block.json.gz --port 8545")
+)
+@world_options(with_live=False)
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the node; a free one if left out.")
+@click.option("--relay-port", type=click.IntRange(0, 65_535), default=0, help="Port of the relay; a free one if left out.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the slice's traffic.")
+def up(
+    output: Output,
+    case: Path | None,
+    is_slice: bool,
+    fork_url: str | None,
+    fork_block: int | None,
+    port: int,
+    relay_port: int,
+    seed: int,
+) -> int:
+    """Start a world and keep it until Ctrl-C; print its URLs, keys and addresses."""
+    world = world_of(case=case, is_slice=is_slice, fork_url=fork_url, fork_block=fork_block)
+    start = work("agent.devnet.session", "up")
+    # It answers once it is ready and then runs until it is stopped.
+    request = DevnetRequest(world=world, port=port, relay_port=relay_port, seed=seed)
+    return int(start(request, output.say, output.show))
+
+
+command.add_command(up)

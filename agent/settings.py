@@ -1,0 +1,104 @@
+"""The settings of a run as plain frozen values: what `config` makes of its layers and every other package reads.
+
+Units are in the names (`_wei`, `_bps`, `_ms`). A secret is never here, only where it is to be found (`Reference`).
+Defaults are the models' in `agent.config.model`; these structs have none, so that there is one place for them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from agent.eth.units import Address
+
+Mode = Literal["devnet", "shadow", "live"]
+Venue = Literal["onchain", "purpleflea"]
+ReferenceKind = Literal["env", "file", "keystore", "literal"]
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """Where a value lies that must not stand in a config: an environment variable, a file, a keystore.
+
+    `literal` is for addresses of nodes, which may stand in the file; its text may still hold a provider's key, so
+    it is shown without path and query.
+    """
+
+    kind: ReferenceKind
+    name: str
+
+    def __str__(self) -> str:
+        if self.kind != "literal":
+            return f"{self.kind}:{self.name}"
+        scheme, _, rest = self.name.partition("://")
+        host = rest.split("/", 1)[0].split("?", 1)[0].rpartition("@")[2]
+        return f"{scheme}://{host}" + ("/…" if rest.rstrip("/") != host else "")
+
+    def __repr__(self) -> str:
+        return f"Reference({self})"
+
+
+class RiskSettings(msgspec.Struct, frozen=True):
+    """What the risk core refuses to pass."""
+
+    min_net_wei: int
+    max_gas_wei_per_day: int
+    max_exposure_wei: int
+    max_bundles_per_slot: int
+    max_state_age_blocks: int
+
+
+class EndpointSettings(msgspec.Struct, frozen=True):
+    """A relay or builder that bundles are sent to."""
+
+    name: str
+    url: Reference
+
+
+class OnchainSettings(msgspec.Struct, frozen=True):
+    """The chain, its node, the keys, the executor, and what is looked for."""
+
+    chain_id: int
+    ws_url: Reference | None
+    http_url: Reference | None
+    signer: Reference | None
+    relay_identity: Reference | None
+    endpoints: tuple[EndpointSettings, ...]
+    executor: Address | None
+    start_tokens: tuple[Address, ...]
+    beta_bps: int
+    """Share of what is left after gas that is offered to the builder."""
+    max_hops: int
+
+
+class PurpleFleaSettings(msgspec.Struct, frozen=True):
+    """The order-book venue."""
+
+    ws_url: str
+    api_key: Reference | None
+    symbols: tuple[str, ...]
+
+
+class ObserveSettings(msgspec.Struct, frozen=True):
+    """Where a run writes what happened."""
+
+    runs_dir: str
+
+
+class GuardSettings(msgspec.Struct, frozen=True):
+    """The kill switch in the other process."""
+
+    heartbeat_ms: int
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All of it."""
+
+    schema: int
+    mode: Mode
+    venue: Venue
+    risk: RiskSettings
+    onchain: OnchainSettings
+    purpleflea: PurpleFleaSettings
+    observe: ObserveSettings
+    guard: GuardSettings
