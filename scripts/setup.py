@@ -80,8 +80,13 @@ def make_environment() -> None:
         python = str(VENV / "bin" / "python")
         step("uv", [python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "uv.lock")])
         uv = [str(VENV / "bin" / "uv"), "pip"]
-        step("packages", [*uv, "sync", "--python", python, "--require-hashes", "--no-build", "--compile-bytecode", str(lock)])
-        step("agent", [*uv, "install", "--python", python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+        step(
+            "packages",
+            [*uv, "sync", "--python", python, "--require-hashes", "--no-build", "--compile-bytecode", str(lock)],
+        )
+        step(
+            "agent", [*uv, "install", "--python", python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+        )
 
 
 def make_tools() -> None:
@@ -98,7 +103,8 @@ def make_tools() -> None:
         npm_ci("node packages", ROOT, leave_out_optional=own)
         if not own and not list(modules.glob("@foundry-rs/anvil-*/bin/anvil*")):
             raise SetupFailed(
-                f"npm has no Foundry build for this machine\n  what to do: put Foundry {foundry} (anvil, forge, cast) on PATH"
+                "npm has no Foundry build for this machine\n"
+                f"  what to do: put anvil, forge and cast of Foundry {foundry} on PATH"
             )
 
 
@@ -122,7 +128,9 @@ def make_peers() -> None:
     folder = ROOT / "tests" / "e2e" / "clients" / "node"
     inputs = [folder / "package.json", folder / "package-lock.json"]
     if not all(path.is_file() for path in inputs):
-        raise SetupFailed(f"{folder.relative_to(ROOT)} has no package.json with its lock\n  what to do: restore it from git")
+        raise SetupFailed(
+            f"{folder.relative_to(ROOT)} has no package.json with its lock\n  what to do: restore it from git"
+        )
     with Stage("peer ethers", folder / "node_modules", inputs) as stage:
         if not stage.is_fresh:
             npm_ci("ethers client", folder)
@@ -237,7 +245,16 @@ def step(name: str, command: Sequence[str], *, cwd: Path = ROOT) -> None:
 
 
 def is_broken_download(output: str) -> bool:
-    words = ("timed out", "timeout", "Connection", "connection", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "IncompleteRead")
+    words = (
+        "timed out",
+        "timeout",
+        "Connection",
+        "connection",
+        "ECONNRESET",
+        "ETIMEDOUT",
+        "EAI_AGAIN",
+        "IncompleteRead",
+    )
     return any(word in output for word in words)
 
 

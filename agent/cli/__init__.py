@@ -6,6 +6,7 @@ Exit codes: 0 ok · 1 the answer is no · 2 usage · 3 configuration · 4 enviro
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -24,13 +25,10 @@ class Terminated(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
+    with contextlib.suppress(ValueError):  # only the main thread may; elsewhere the embedding program decides
         signal.signal(signal.SIGTERM, _terminate)
-    except ValueError:
-        pass  # only the main thread may; elsewhere the embedding program decides
     import click
 
-    from agent.cli.failure import show_agent_error, show_defect, show_usage_error
     from agent.cli.root import root
     from agent.errors import AgentError
 
@@ -42,10 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
+        from agent.cli.failure import show_usage_error
+
         return show_usage_error(error, words)
     except AgentError as error:
         if is_debug:
             sys.excepthook(type(error), error, error.__traceback__)
+        from agent.cli.failure import show_agent_error
+
         return show_agent_error(error, words)
     except BrokenPipeError:
         # The reader has what it wanted; what is left in the buffer must not raise again at exit.
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Terminated:
         return TERMINATED
     except Exception as error:  # noqa: BLE001 - the outermost boundary: whatever arrives here is our defect
+        from agent.cli.failure import show_defect
+
         return show_defect(error, words, is_debug=is_debug)
 
 

@@ -19,7 +19,9 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "run": Entry("agent.cli.run:command", "Run the agent in a world: slice, case, fork or live chain.", "Every day"),
     "survey": Entry(
-        "agent.cli.survey:command", "List and execute every opportunity of an archived block; send nothing.", "Every day"
+        "agent.cli.survey:command",
+        "List and execute every opportunity of an archived block; send nothing.",
+        "Every day",
     ),
     "spreads": Entry("agent.cli.spreads:command", "Show the price differences between pools.", "Every day"),
     "devnet": Entry("agent.cli.devnet:command", "Keep a world running for other programs.", "Every day"),
@@ -28,12 +30,16 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("agent.cli.status:command", "Say what the agent and its guard are doing.", "Every day"),
     "halt": Entry("agent.cli.halt:command", "Stop everything, through the guard.", "Every day"),
     "inspect": Entry(
-        "agent.cli.inspect:command", "Tell what happened to an opportunity, transaction, bundle or block.", "Look closer"
+        "agent.cli.inspect:command",
+        "Tell what happened to an opportunity, transaction, bundle or block.",
+        "Look closer",
     ),
     "quote": Entry("agent.cli.quote:command", "Quote one swap exactly, beside what execution gives.", "Look closer"),
     "explain": Entry("agent.cli.explain:command", "Explain a code of an error, drop or refusal.", "Look closer"),
     "journal": Entry("agent.cli.journal:command", "Verify, follow, export or question a run's journal.", "Data"),
-    "capture": Entry("agent.cli.capture:command", "Write a block and its state from an archive node to a file.", "Data"),
+    "capture": Entry(
+        "agent.cli.capture:command", "Write a block and its state from an archive node to a file.", "Data"
+    ),
     "init": Entry("agent.cli.init:command", "Write a commented configuration file.", "Set up"),
     "config": Entry("agent.cli.config:command", "Show or check the configuration.", "Set up"),
     "deploy": Entry("agent.cli.deploy:command", "Deploy the executor contract; dry unless --broadcast.", "Set up"),

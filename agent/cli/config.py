@@ -17,7 +17,9 @@ def command() -> None:
     """Show or check the configuration."""
 
 
-@agent_command("show", schema="config-show", examples=("mev-agent config show", "mev-agent config show --config live.toml"))
+@agent_command(
+    "show", schema="config-show", examples=("mev-agent config show", "mev-agent config show --config live.toml")
+)
 @config_options
 def show(output: Output, config_files: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
     """Show every value and where it came from; secrets stay hidden."""

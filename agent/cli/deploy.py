@@ -13,7 +13,10 @@ from agent.cli.output import Output
 from agent.requests import DeployRequest
 
 
-@agent_command("deploy", examples=("mev-agent deploy --rpc-url env:ETH_RPC_URL", "mev-agent deploy --rpc-url env:ETH_RPC_URL --broadcast"))
+@agent_command(
+    "deploy",
+    examples=("mev-agent deploy --rpc-url env:ETH_RPC_URL", "mev-agent deploy --rpc-url env:ETH_RPC_URL --broadcast"),
+)
 @config_options
 @click.option("--rpc-url", type=URL, help="The node; onchain.http_url of the configuration if left out.")
 @click.option("--build", type=click.Choice(["cancun", "london"]), default="cancun", help="Which build of the contract.")

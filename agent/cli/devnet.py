@@ -23,7 +23,9 @@ def command() -> None:
 )
 @world_options(with_live=False)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the node; a free one if left out.")
-@click.option("--relay-port", type=click.IntRange(0, 65_535), default=0, help="Port of the relay; a free one if left out.")
+@click.option(
+    "--relay-port", type=click.IntRange(0, 65_535), default=0, help="Port of the relay; a free one if left out."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the slice's traffic.")
 def up(
     output: Output,

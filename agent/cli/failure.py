@@ -38,7 +38,9 @@ def show_defect(error: Exception, words: Sequence[str], *, is_debug: bool) -> in
     defect = AgentError(
         f"a defect of mev-agent: {type(error).__name__}",
         code="E_DEFECT",
-        hint=f"please report it with the file {path}; it holds no key and no address of a node" if path else "run again with --debug",
+        hint=f"please report it with the file {path}; it holds no key and no address of a node"
+        if path
+        else "run again with --debug",
     )
     return output_for(words).fail(defect)
 

@@ -13,7 +13,9 @@ from agent.errors import UsageError
 from agent.requests import InspectRequest
 
 
-@agent_command("inspect", examples=("mev-agent inspect 9f3c51a0b2d4 --run RUN", "mev-agent inspect 17666333 --case block.json.gz"))
+@agent_command(
+    "inspect", examples=("mev-agent inspect 9f3c51a0b2d4 --run RUN", "mev-agent inspect 17666333 --case block.json.gz")
+)
 @click.argument("subject", metavar="OPPORTUNITY|TX|BUNDLE|BLOCK")
 @click.option("--run", metavar="RUN", help="The run to look in; the last one if left out.")
 @click.option("--case", type=FILE, help="Look in an archived block instead of a run.")

@@ -17,7 +17,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 URL_SCHEMES = ("http://", "https://", "ws://", "wss://")
 
 
-class HexBytes(click.ParamType):
+class HexBytes(click.ParamType[Any]):
     """`0x` and exactly `length` bytes of hex."""
 
     def __init__(self, name: str, length: int) -> None:
@@ -55,7 +55,7 @@ class AddressType(HexBytes):
         return raw
 
 
-class UrlType(click.ParamType):
+class UrlType(click.ParamType[Any]):
     """A node's address; `env:NAME` takes it from the environment, so that it stays out of the shell's history."""
 
     name = "url"
@@ -86,7 +86,9 @@ def world_options(*, with_live: bool) -> Callable[[Function], Function]:
             click.option("--case", type=FILE, help="An archived block."),
             click.option("--slice", "is_slice", is_flag=True, help="The built-in slice of mainnet (the default)."),
             click.option("--fork-url", type=URL, help="Fork the chain behind this endpoint."),
-            click.option("--fork-block", type=click.IntRange(min=0), help="Fork at this block; the latest if left out."),
+            click.option(
+                "--fork-block", type=click.IntRange(min=0), help="Fork at this block; the latest if left out."
+            ),
         ]
         if with_live:
             options.append(click.option("--rpc-url", type=URL, help="Watch the live chain behind this endpoint."))
@@ -124,7 +126,9 @@ def world_of(
 def config_options(function: Function) -> Function:
     """`--config` and `--set`, for every command that reads the configuration."""
     options = [
-        click.option("--config", "config_files", type=FILE, multiple=True, help="A configuration file; the later one wins."),
+        click.option(
+            "--config", "config_files", type=FILE, multiple=True, help="A configuration file; the later one wins."
+        ),
         click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one key, as risk.max_hops=3."),
     ]
     for option in reversed(options):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from agent.errors import AgentError
-from agent.requests import Answer
+
+if TYPE_CHECKING:  # msgspec is not needed for --help
+    from agent.requests import Answer
 
 JSON_INT_MAX = 2**53
 """Above this a reader that knows only doubles loses digits."""
@@ -90,7 +92,14 @@ class Output:
         return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
     def _document(
-        self, schema: str, *, is_ok: bool, mode: str | None, content: Any, warnings: list[str], errors: list[dict[str, str]]
+        self,
+        schema: str,
+        *,
+        is_ok: bool,
+        mode: str | None,
+        content: Any,
+        warnings: list[str],
+        errors: list[dict[str, str]],
     ) -> None:
         import json
 

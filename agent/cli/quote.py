@@ -12,7 +12,9 @@ from agent.cli.output import Output
 from agent.requests import QuoteRequest
 
 
-@agent_command("quote", examples=("mev-agent quote --case block.json.gz --pool 0x… --token-in 0x… --amount-in 1000000",))
+@agent_command(
+    "quote", examples=("mev-agent quote --case block.json.gz --pool 0x… --token-in 0x… --amount-in 1000000",)
+)
 @click.option("--case", type=FILE, required=True, help="An archived block.")
 @click.option("--pool", type=ADDRESS, required=True, help="The pool.")
 @click.option("--token-in", type=ADDRESS, required=True, help="The token that is paid.")

@@ -11,7 +11,9 @@ from agent.requests import ReplayRequest
 
 @agent_command("replay", examples=("mev-agent replay runs/2026-11-23T00-31-07Z-9f3c --verify",))
 @click.argument("run")
-@click.option("--verify", "is_verified", is_flag=True, help="Compare every effect byte for byte; exit 1 if one differs.")
+@click.option(
+    "--verify", "is_verified", is_flag=True, help="Compare every effect byte for byte; exit 1 if one differs."
+)
 @click.option("--until", type=click.IntRange(min=0), metavar="SEQ", help="Stop after this record.")
 @click.option("--deep", "is_deep", is_flag=True, help="Compute quotes and searches again as well.")
 def command(output: Output, run: str, is_verified: bool, until: int | None, is_deep: bool) -> int:

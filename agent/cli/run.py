@@ -26,7 +26,9 @@ from agent.requests import RunRequest
 @config_options
 @world_options(with_live=True)
 @click.option("--blocks", type=click.IntRange(min=1), help="Stop after this many blocks.")
-@click.option("--leave-out", type=HASH, multiple=True, metavar="TX", help="Leave this transaction out of a case's traffic.")
+@click.option(
+    "--leave-out", type=HASH, multiple=True, metavar="TX", help="Leave this transaction out of a case's traffic."
+)
 @click.option("--only", multiple=True, metavar="OPPORTUNITY", help="Act on this opportunity and no other.")
 @click.option("--assume", type=FILE, help="Slots to take as zero where the case lacks them (JSON).")
 @click.option(
@@ -38,7 +40,7 @@ from agent.requests import RunRequest
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the slice's traffic.")
 @click.option("--report", type=FILE, help="Write the report to this file as well.")
 @click.option("--out", type=FOLDER, help="Folder for the run's journal and reports.")
-@click.option("--live", "is_live", is_flag=True, help="Allow real funds; needs mode = \"live\" and an armed guard too.")
+@click.option("--live", "is_live", is_flag=True, help='Allow real funds; needs mode = "live" and an armed guard too.')
 def command(
     output: Output,
     config_files: tuple[Path, ...],

@@ -1,0 +1,193 @@
+"""The file as pydantic models: every key, its type, its default and its meaning.
+
+The descriptions are the source of `mev-agent init`, of the JSON Schema and of docs/reference/config.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic_core import PydanticCustomError
+
+from agent.config.amounts import parse_amount
+from agent.eth.hexes import address_text, to_address
+from agent.eth.units import Address
+from agent.settings import Mode, Reference, Venue
+
+MAINNET_START_TOKENS = (
+    "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2",  # WETH
+    "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",  # USDC
+    "0xdAC17F958D2ee523a2206206994597C13D831ec7",  # USDT
+    "0x6B175474E89094C44Da98b954EedeAC495271d0F",  # DAI
+    "0x2260FAC5E5542a773Aa44fBCfeDf7C193bc2C599",  # WBTC
+)
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("agent_value", message)
+
+
+def _amount(value: object) -> object:
+    try:
+        return parse_amount(value)
+    except ValueError as error:
+        raise _wrong(str(error)) from None
+
+
+def _address(value: object) -> object:
+    if isinstance(value, bytes):
+        return value
+    try:
+        return to_address(str(value))
+    except ValueError as error:
+        raise _wrong(str(error)) from None
+
+
+def _secret(value: object) -> object:
+    """Only where it lies: a key written into the file is refused, and not repeated in the message."""
+    reference = _reference(value, ("env", "file", "keystore"))
+    if reference is None:
+        raise _wrong(
+            'must say where the secret lies: "keystore:NAME", "env:NAME" or "file:PATH"; never the secret itself'
+        )
+    return reference
+
+
+def _node(value: object) -> object:
+    """A node's address, or where it lies."""
+    reference = _reference(value, ("env", "file"))
+    if reference is not None:
+        return reference
+    if isinstance(value, str) and value.startswith(("http://", "https://", "ws://", "wss://")):
+        return Reference("literal", value)
+    raise _wrong('must be a URL (http, https, ws, wss), "env:NAME" or "file:PATH"')
+
+
+def _reference(value: object, kinds: tuple[Literal["env", "file", "keystore"], ...]) -> Reference | None:
+    if isinstance(value, Reference):
+        return value
+    for kind in kinds:
+        if isinstance(value, str) and value.startswith(f"{kind}:") and len(value) > len(kind) + 1:
+            return Reference(kind, value[len(kind) + 1 :])
+    return None
+
+
+Wei = Annotated[int, BeforeValidator(_amount, json_schema_input_type=int | str), Field(ge=0)]
+AddressText = Annotated[
+    bytes,
+    BeforeValidator(_address, json_schema_input_type=str),
+    PlainSerializer(lambda raw: address_text(Address(raw)), return_type=str, when_used="json"),
+]
+Secret = Annotated[Reference, BeforeValidator(_secret, json_schema_input_type=str)]
+NodeUrl = Annotated[Reference, BeforeValidator(_node, json_schema_input_type=str)]
+
+
+class Section(BaseModel):
+    """Strict, frozen, and closed: a key that is not listed is a mistake."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Risk(Section):
+    """What the risk core refuses to pass."""
+
+    min_net_wei: Wei = Field(
+        100_000_000_000_000, description="Least profit after gas and bid for which anything is sent."
+    )
+    max_gas_wei_per_day: Wei = Field(50_000_000_000_000_000, description="Gas that may be lost in one day (UTC).")
+    max_exposure_wei: Wei = Field(10_000_000_000_000_000_000, description="Largest value that one bundle may move.")
+    max_bundles_per_slot: int = Field(8, ge=1, le=64, description="Bundles sent in one slot, over all keys.")
+    max_state_age_blocks: int = Field(
+        0, ge=0, le=16, description="Blocks by which the state behind a candidate may lag."
+    )
+
+
+class Endpoint(Section):
+    """A relay or builder that bundles are sent to."""
+
+    name: str = Field(min_length=1, max_length=32, description="The word it has in logs and reports.")
+    url: NodeUrl = Field(description="Its address.")
+
+
+class Onchain(Section):
+    """The chain, its node, the keys, the executor, and what is looked for."""
+
+    chain_id: int = Field(1, ge=1, description="Checked against the node at start.")
+    ws_url: NodeUrl | None = Field(None, description="WebSocket of the node: heads and pending transactions.")
+    http_url: NodeUrl | None = Field(None, description="HTTP of the node: state and simulation.")
+    signer: Secret | None = Field(None, description="The trading key; read in live mode only.")
+    relay_identity: Secret | None = Field(
+        None, description="The key that signs requests to relays; never the trading key."
+    )
+    endpoints: list[Endpoint] = Field([], description="Relays and builders; a bundle goes to all of them at once.")
+    executor: AddressText | None = Field(None, description="The executor contract; `mev-agent deploy` makes it.")
+    start_tokens: list[AddressText] = Field(
+        list(MAINNET_START_TOKENS),
+        validate_default=True,
+        min_length=1,
+        description="Tokens in which profit is taken.",
+    )
+    beta_bps: int = Field(
+        9_000,
+        ge=0,
+        le=10_000,
+        description="Share of what is left after gas that is offered to the builder, in 1/10 000.",
+    )
+    max_hops: int = Field(3, ge=2, le=4, description="Pools in one cycle.")
+
+    @model_validator(mode="after")
+    def _keys_differ(self) -> Onchain:
+        if self.signer is not None and self.signer == self.relay_identity:
+            raise _wrong(
+                "relay_identity must be another key than signer: the relay identity is not meant to hold funds"
+            )
+        names = [endpoint.name for endpoint in self.endpoints]
+        if len(set(names)) != len(names):
+            raise _wrong("endpoints: two have the same name")
+        return self
+
+
+class PurpleFlea(Section):
+    """The order-book venue."""
+
+    ws_url: str = Field("wss://purpleflea.com/trading-api/ws", description="Its WebSocket.")
+    api_key: Secret | None = Field(None, description="The account's key.")
+    symbols: list[str] = Field(["ETH-USDC"], min_length=1, description="What is traded.")
+
+
+class Observe(Section):
+    """Where a run writes what happened."""
+
+    runs_dir: str = Field("runs", min_length=1, description="Folder of journals and reports.")
+
+
+class Guard(Section):
+    """The kill switch in the other process."""
+
+    heartbeat_ms: int = Field(100, ge=10, le=10_000, description="How often the agent must show a sign of life.")
+
+
+class File(Section):
+    """The whole file."""
+
+    schema_version: Literal[1] = Field(1, alias="schema", description="The version of this format.")
+    mode: Mode = Field(
+        "devnet", description="devnet: local worlds. shadow: a live chain, nothing sent. live: needs --live too."
+    )
+    venue: Venue = Field("onchain", description="Where to trade; one word switches it.")
+    risk: Risk = Field(Risk(), description="What the risk core refuses to pass.")
+    onchain: Onchain = Field(Onchain(), description="The chain, its node, the keys, the executor.")
+    purpleflea: PurpleFlea = Field(PurpleFlea(), description="The order-book venue.")
+    observe: Observe = Field(Observe(), description="Where a run writes what happened.")
+    guard: Guard = Field(Guard(), description="The kill switch in the other process.")
+
+
+def sections() -> dict[str, type[Section]]:
+    """The tables of the file by name."""
+    found: dict[str, type[Section]] = {}
+    for name, field in File.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            found[name] = kind
+    return found

@@ -1,0 +1,39 @@
+"""Where a reference leads: an environment variable or a file. Keystores are opened by what signs, never here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from agent.errors import ConfigError
+from agent.settings import Reference, Settings
+
+
+def resolve(reference: Reference, *, key: str) -> str:
+    """The text that `reference` stands for; `key` names it in the message, which never holds the text."""
+    if reference.kind == "literal":
+        return reference.name
+    if reference.kind == "env":
+        value = os.environ.get(reference.name, "")
+        if not value:
+            raise ConfigError(f"{key}: the variable {reference.name} is not set", hint=f"export {reference.name}=…")
+        return value
+    if reference.kind == "file":
+        try:
+            value = Path(reference.name).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise ConfigError(
+                f"{key}: cannot read {reference.name}: {reason}", hint="mend the path or its rights"
+            ) from None
+        if not value:
+            raise ConfigError(f"{key}: {reference.name} is empty", hint="write the value into it")
+        return value
+    raise ConfigError(f"{key}: a keystore is opened by the signer alone", hint="this is a defect; please report it")
+
+
+def node_url(settings: Settings) -> str:
+    """The HTTP address of the configured node."""
+    if settings.onchain.http_url is None:
+        raise ConfigError("no node is named", hint="give --rpc-url, or set onchain.http_url", where="onchain.http_url")
+    return resolve(settings.onchain.http_url, key="onchain.http_url")
