@@ -196,7 +196,7 @@ def _decode_leg(raw: bytes) -> PackedLeg:
 
 
 def decode_result(return_data: bytes) -> tuple[int, int]:
-    """(gross, payment) of a run: units of the start token on the executor's own balance, and wei to the fee recipient."""
+    """(gross, payment) of a run: units of the start token as measured by the executor, and wei to the fee recipient."""
     if len(return_data) != 64:
         raise PlanError(f"a run returns 64 bytes, not {len(return_data)}")
     return int.from_bytes(return_data[:32], "big"), int.from_bytes(return_data[32:], "big")
