@@ -24,6 +24,7 @@ from executor_world import (
     text,
 )
 from web3 import Web3
+from web3.exceptions import ContractCustomError
 
 from agent.eth.units import Address
 from agent.strategies.arb.plan import Plan, decode_result, encode_run
@@ -108,8 +109,8 @@ def test_a_plan_is_refused_after_its_last_block_and_to_anyone_but_an_operator(we
     web3.eth.call(_transaction(web3, plan(last_block=web3.eth.block_number)))  # type: ignore[arg-type]
     late = _transaction(web3, plan(last_block=web3.eth.block_number - 1))
     stranger = _transaction(web3, plan(), sender=1)
-    for transaction in (late, stranger):
-        with pytest.raises(Exception, match="revert"):
+    for transaction, error in ((late, "Stale(uint256,uint256)"), (stranger, "NotOperator(address)")):
+        with pytest.raises(ContractCustomError, match=Web3.keccak(text=error)[:4].hex()):
             web3.eth.call(transaction)  # type: ignore[arg-type]
 
 
