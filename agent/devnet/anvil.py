@@ -169,7 +169,9 @@ def find_foundry(tool: str) -> Path:
 
 def _version(binary: Path) -> tuple[int, int] | None:
     try:
-        shown = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+        shown = subprocess.run(
+            [str(binary), "--version"], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     found = re.search(r"(\d+)\.(\d+)\.\d+", shown)

@@ -4,15 +4,11 @@ What the case does not list is unknown and is answered with error -32001 `unknow
 never with zero. Three exceptions, each declared: fresh addresses (of ours: never used, so they are empty, and so is
 whatever contracts keep under their key, see `fresh`), and assumed slots, whose use is recorded.
 
-It runs in a thread of its own with its own loop, so that it answers while the agent's loop computes, and speaks just
-enough HTTP/1.1 for JSON-RPC: a fork asks for thousands of slots one by one, and a general server costs several times
-the look-up. Balances are wei. Errors carry no state of ours.
+Answers are texts made beforehand, since a fork asks for thousands of slots one by one. Balances are wei.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -20,7 +16,7 @@ import msgspec
 
 from agent.devnet.case import Case, CaseAccount
 from agent.devnet.fresh import FreshAddresses
-from agent.errors import SetupError
+from agent.devnet.loopback import LoopbackServer
 from agent.eth.hexes import to_data, to_quantity
 from agent.eth.keccak import EMPTY_CODE_HASH
 from agent.eth.units import Address, Hash32
@@ -31,9 +27,6 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INVALID_REQUEST = -32600
 PARSE_ERROR = -32700
-
-_REQUEST_BYTES_MAX = 16 * 1024 * 1024
-_START_TIMEOUT_S = 10.0
 
 
 class UnknownState(Exception):
@@ -74,10 +67,7 @@ class Archive:
         }
         self._parent = _parent_block(case)
         self.requests = 0
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped: asyncio.Event | None = None
-        self.url = ""
+        self._server = LoopbackServer(self.answer, name="case-archive")
 
     # What was asked
 
@@ -105,46 +95,25 @@ class Archive:
 
     # Serving
 
+    @property
+    def url(self) -> str:
+        """Where it serves; empty before `start`."""
+        return self._server.url
+
     def start(self) -> Self:
-        """Serve on a free port of loopback until `stop`; `url` says where."""
-        ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve, args=(ready,), name="case-archive", daemon=True)
-        self._thread.start()
-        if not ready.wait(_START_TIMEOUT_S) or not self.url:
-            raise SetupError("the case archive could not open a port on 127.0.0.1", code="E_ARCHIVE_START")
+        """Serve on a free port of loopback until `stop`."""
+        self._server.start()
         return self
 
     def stop(self) -> None:
         """Close the port and end the thread; safe to call again."""
-        thread, self._thread = self._thread, None
-        if thread is None or self._loop is None or self._stopped is None:
-            return
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        thread.join()
+        self._server.stop()
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _serve(self, ready: threading.Event) -> None:
-        async def main() -> None:
-            self._loop = asyncio.get_running_loop()
-            self._stopped = asyncio.Event()
-            connections: set[asyncio.Transport] = set()
-            server = await self._loop.create_server(lambda: _HttpConnection(self, connections), "127.0.0.1", 0)
-            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            ready.set()
-            await self._stopped.wait()
-            server.close()
-            for transport in tuple(connections):
-                transport.abort()
-
-        try:
-            asyncio.run(main())
-        finally:
-            ready.set()
 
     # Answering
 
@@ -198,7 +167,9 @@ class Archive:
         if tag in (self._tag, "latest"):
             return
         if not (isinstance(tag, str) and tag.startswith("0x") and int(tag, 16) == self._case.parent.number):
-            raise _Refusal(UNKNOWN_STATE, f"unknown state: only block {self._case.parent.number} is held, asked for {tag!s:.80}")
+            raise _Refusal(
+                UNKNOWN_STATE, f"unknown state: only block {self._case.parent.number} is held, asked for {tag!s:.80}"
+            )
 
     def _parent_hash_text(self) -> str:
         return to_data(self._case.parent.hash)
@@ -210,16 +181,17 @@ class Archive:
         return self._account(params, 1).nonce
 
     def _get_code(self, params: list[Any]) -> bytes:
-        answer = self._account(params, 1)
-        if answer.code is None:
-            raise UnknownState(Slot(Address(bytes.fromhex(_address_key(params[0])[2:])), None))
-        return answer.code
+        return self._code_of(params, self._account(params, 1))
 
     def _get_account_info(self, params: list[Any]) -> bytes:
         answer = self._account(params, 1)
+        code = self._code_of(params, answer)
+        return b'{"balance":' + answer.balance + b',"nonce":' + answer.nonce + b',"code":' + code + b"}"
+
+    def _code_of(self, params: list[Any], answer: _AccountAnswer) -> bytes:
         if answer.code is None:
             raise UnknownState(Slot(Address(bytes.fromhex(_address_key(params[0])[2:])), None))
-        return b'{"balance":' + answer.balance + b',"nonce":' + answer.nonce + b',"code":' + answer.code + b"}"
+        return answer.code
 
     def _get_storage(self, params: list[Any]) -> bytes:
         address = _address_key(params[0])
@@ -286,7 +258,7 @@ class Archive:
 class _Request(msgspec.Struct):
     method: str
     id: msgspec.Raw = msgspec.Raw(b"null")
-    params: list[Any] = []  # noqa: RUF012 - msgspec copies it
+    params: list[Any] = msgspec.field(default_factory=list)
 
 
 class _AccountAnswer(msgspec.Struct, frozen=True):
@@ -332,7 +304,9 @@ def _parent_block(case: Case) -> dict[str, Any]:
 
 def _own_block(case: Case, *, is_full: bool) -> dict[str, Any]:
     if is_full:
-        rows: list[Any] = [{k: v for k, v in transaction.rpc.items() if k != "rlp"} for transaction in case.transactions]
+        rows: list[Any] = [
+            {k: v for k, v in transaction.rpc.items() if k != "rlp"} for transaction in case.transactions
+        ]
     else:
         rows = [to_data(transaction.hash) for transaction in case.transactions]
     withdrawals = {} if case.withdrawals is None else {"withdrawals": list(case.withdrawals)}
@@ -375,53 +349,3 @@ _METHODS = {
     "eth_getTransactionByHash": Archive._get_transaction,
     "eth_getRawTransactionByHash": Archive._get_raw_transaction,
 }
-
-
-class _HttpConnection(asyncio.Protocol):
-    """HTTP/1.1 with keep-alive, POST with Content-Length only: what JSON-RPC clients send."""
-
-    def __init__(self, archive: Archive, connections: set[asyncio.Transport]) -> None:
-        self._archive = archive
-        self._connections = connections
-        self._buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._connections.add(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.discard(self._transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            head = self._buffer[:end].lower()
-            length = _content_length(head)
-            if not head.startswith(b"post ") or length is None or length > _REQUEST_BYTES_MAX:
-                self._refuse()
-                return
-            total = end + 4 + length
-            if len(self._buffer) < total:
-                return
-            body = self._buffer[end + 4 : total]
-            self._buffer = self._buffer[total:]
-            answer = self._archive.answer(body)
-            self._transport.write(_HEAD % len(answer) + answer)
-        if len(self._buffer) > _REQUEST_BYTES_MAX:
-            self._refuse()
-
-    def _refuse(self) -> None:
-        self._transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-        self._transport.close()
-
-
-_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-
-
-def _content_length(head: bytes) -> int | None:
-    at = head.find(b"\r\ncontent-length:")
-    if at < 0:
-        return None
-    text = head[at + 17 :].partition(b"\r\n")[0].strip()
-    return int(text) if text.isdigit() else None

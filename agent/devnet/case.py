@@ -79,6 +79,8 @@ class CaseAccount(msgspec.Struct, frozen=True):
     nonce: int
     code_hash: Hash32
     storage: dict[int, int]
+    is_absent: bool = False
+    """Proved, or taken for good reason, not to exist at all: not the same as existing and empty."""
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -143,7 +145,8 @@ def load_case(path: Path | str) -> Case:
     except (ValueError, TypeError, AttributeError) as error:
         raise _bad(path, f"holds a malformed value: {str(error)[:200]}") from None
     if _fork_word(case.fork) not in HARDFORK_BY_FORK:
-        raise _bad(path, f"is of fork {case.fork[:40]!r}, which no rules here know", "known: " + ", ".join(HARDFORK_BY_FORK))
+        known = "known: " + ", ".join(HARDFORK_BY_FORK)
+        raise _bad(path, f"is of fork {case.fork[:40]!r}, whose rules are unknown here", known)
     return case
 
 
@@ -185,7 +188,10 @@ def _read_json(path: Path) -> Any:
         raise _bad(path, f"is not JSON or is truncated ({str(error)[:120]})") from None
 
 
-def _bad(path: Path, problem: str, hint: str = "fetch or capture the case again: mev-agent capture BLOCK --rpc-url U --out F") -> ConfigError:
+_AGAIN = "fetch the file again, or capture the block: mev-agent capture BLOCK --rpc-url U --out F"
+
+
+def _bad(path: Path, problem: str, hint: str = _AGAIN) -> ConfigError:
     return ConfigError(f"case file {path} {problem}", code="E_CASE", hint=hint, where=str(path))
 
 
@@ -227,6 +233,7 @@ def _account(row: dict[str, Any]) -> CaseAccount:
         nonce=from_quantity(row["nonce"]),
         code_hash=_hash(row["codeHash"]),
         storage={from_quantity(slot): from_quantity(value) for slot, value in row["storage"].items()},
+        is_absent=bool(row.get("proven_absent") or row.get("assumed_empty")),
     )
 
 

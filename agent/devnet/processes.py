@@ -56,7 +56,8 @@ class BoundProcess:
             )
         except OSError as error:
             self._output.close()
-            raise SetupError(f"cannot start {Path(command[0]).name}: {error.strerror or error}", where=command[0]) from None
+            name = Path(command[0]).name
+            raise SetupError(f"cannot start {name}: {error.strerror or error}", where=command[0]) from None
         with _living_lock:
             _living.add(self)
 

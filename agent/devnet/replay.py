@@ -19,6 +19,7 @@ from agent.chain.jsonrpc import Request, RpcError
 from agent.devnet.anvil import Anvil
 from agent.devnet.archive import Archive, unknown_state_text
 from agent.devnet.case import Case, CaseTransaction
+from agent.devnet.refunds import add_undue_refunds
 from agent.errors import SetupError, UsageError
 from agent.eth.hexes import from_quantity, to_data, to_hash, to_quantity
 from agent.eth.keccak import keccak256
@@ -34,11 +35,21 @@ class Replay(msgspec.Struct, frozen=True):
     """A block as anvil mined it. `receipts` are consensus receipts, `rpc_receipts` the node's own objects."""
 
     transactions: tuple[CaseTransaction, ...]
+    """Those that were mined, in order."""
+    dropped: tuple[CaseTransaction, ...]
+    """Those that anvil left out; always empty in a world that is the archived one."""
     receipts: tuple[Receipt, ...]
     rpc_receipts: tuple[dict[str, Any], ...]
     receipts_root: Hash32
     is_exact: bool
     """Whole block mined, and its receipts root is the header's."""
+    gas_corrections: tuple[tuple[int, int], ...] = ()
+    """(index, gas) by which anvil is known to be short; with them the receipts root is the header's."""
+
+    @property
+    def is_proved(self) -> bool:
+        """The receipts root is the header's, as mined or with the known corrections of gas."""
+        return self.is_exact or bool(self.gas_corrections)
 
 
 class CaseNode:
@@ -116,8 +127,12 @@ class CaseNode:
 
     @property
     def after_index(self) -> int | None:
-        """Where the node stands: None at the parent, k with transactions 0..k mined."""
+        """Where the node stands: None at the parent, k with transactions 0..k mined, -1 after other transactions."""
         return self._after_index
+
+    def forget_position(self) -> None:
+        """Say that somebody else has moved the node (mined, reverted), so that the next `position` starts anew."""
+        self._after_index = -1
 
     async def plant(
         self,
@@ -145,7 +160,10 @@ class CaseNode:
 
     async def replay(self) -> Replay:
         """Mine the whole block in its own order and compare with the header; stands after the last one."""
-        return await self.mine_prefix(len(self.transactions))
+        replay = await self.mine_prefix(len(self.transactions))
+        if replay.is_exact or (corrections := add_undue_refunds(self.case, replay.receipts)) is None:
+            return replay
+        return msgspec.structs.replace(replay, gas_corrections=corrections)
 
     async def position(self, after_index: int | None) -> None:
         """Stand at the parent (None), or with the block's transactions 0..after_index mined as block N.
@@ -164,26 +182,32 @@ class CaseNode:
         self._after_index = after_index
 
     async def mine_prefix(self, count: int) -> Replay:
-        """Mine the first `count` of this world's transactions as block N."""
+        """Mine the first `count` of this world's transactions as block N.
+
+        SetupError if anvil leaves one out, unless this world differs from the archived one (something was left out
+        on purpose): then what followed from it may need state that nobody captured, and is listed as dropped.
+        """
         prefix = self.transactions[:count]
-        raws = [transaction.raw for transaction in prefix]
-        rows = await self.mine_raw(raws)
+        rows = await self.mine_raw([transaction.raw for transaction in prefix])
         mined = [to_hash(row["transactionHash"]) for row in rows]
-        wanted = [transaction.hash for transaction in prefix]
-        if mined != wanted and sorted(mined) == sorted(wanted):
+        inside = set(mined)
+        kept = tuple(transaction for transaction in prefix if transaction.hash in inside)
+        if mined != [transaction.hash for transaction in kept]:
             raise SetupError(f"anvil changed the order of block {self.case.number}", code="E_REPLAY_ORDER")
-        if mined != wanted:
-            raise self._left_out_by_anvil(sorted(set(wanted) - set(mined)))
+        dropped = tuple(transaction for transaction in prefix if transaction.hash not in inside)
+        if dropped and not self.left_out:
+            raise self._incomplete(dropped)
         receipts = tuple(receipt_from_rpc(row) for row in rows)
         root = receipts_root(receipts)
         if prefix:
             self._after_index = prefix[-1].index
         return Replay(
-            transactions=prefix,
+            transactions=kept,
+            dropped=dropped,
             receipts=receipts,
             rpc_receipts=tuple(rows),
             receipts_root=root,
-            is_exact=len(prefix) == len(self.case.transactions) and root == self.case.header.receipts_root,
+            is_exact=len(kept) == len(self.case.transactions) and root == self.case.header.receipts_root,
         )
 
     async def mine_raw(self, raws: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -193,7 +217,7 @@ class CaseNode:
         RpcError for a transaction that it refuses at once. Where the node stands is then unknown to `after_index`.
         """
         await self._return_to_parent()
-        self._after_index = -1  # no prefix of the block until somebody says so
+        self.forget_position()
         answers = await self.anvil.rpc.ordered([("eth_sendRawTransaction", (to_data(raw),)) for raw in raws])
         for answer in answers:
             if isinstance(answer, RpcError):
@@ -249,14 +273,12 @@ class CaseNode:
                 raise SetupError("anvil lost the snapshot of the parent state", code="E_SNAPSHOT")
         return results
 
-    def _left_out_by_anvil(self, hashes: list[Hash32]) -> SetupError:
-        lost = {transaction.hash: transaction.index for transaction in self.transactions}
-        indices = sorted(lost[transaction_hash] for transaction_hash in hashes)
+    def _incomplete(self, dropped: tuple[CaseTransaction, ...]) -> SetupError:
         missing = [unknown_state_text(slot) for slot in self.archive.missing[:_MISSING_SHOWN]]
         more = len(self.archive.missing) - len(missing)
         reason = "; ".join(missing) + (f" and {more} more" if more > 0 else "")
         return SetupError(
-            f"block {self.case.number}: anvil left out {len(indices)} transactions (first: index {indices[0]}); "
+            f"block {self.case.number}: anvil left out {len(dropped)} transactions (first: index {dropped[0].index}); "
             + (f"the case lacks {reason}" if reason else "no state was missing, so they did not fit or were invalid"),
             code="E_REPLAY_INCOMPLETE",
             hint="capture the case again, or allow the slots with --assume",
