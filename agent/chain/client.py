@@ -45,7 +45,6 @@ class Rpc(Protocol):
         self, method: str, params: Sequence[Any] = (), *, decoder: msgspec.json.Decoder[Any] | None = None
     ) -> Any: ...
     async def batch(self, calls: Sequence[Request]) -> list[Any | RpcError]: ...
-    async def batch_raw(self, calls: Sequence[Request]) -> list[msgspec.Raw | RpcError]: ...
     async def close(self) -> None: ...
 
 
@@ -95,18 +94,13 @@ class JsonRpcClient(abc.ABC):
 
     async def batch(self, calls: Sequence[Request]) -> list[Any | RpcError]:
         """The results in the order asked; a member that failed is its RpcError. Split to what nodes accept."""
-        answers = await self.batch_raw(calls)
+        answers: list[msgspec.Raw | RpcError] = []
+        for part in self._parts(calls):
+            answers += await self._batch(part)
         return [
             answer if isinstance(answer, RpcError) else decode_result(answer, peer=self.peer, method=method)
             for answer, (method, _) in zip(answers, calls, strict=True)
         ]
-
-    async def batch_raw(self, calls: Sequence[Request]) -> list[msgspec.Raw | RpcError]:
-        """As `batch`, with results still encoded, for callers with a typed decoder each."""
-        answers: list[msgspec.Raw | RpcError] = []
-        for part in self._parts(calls):
-            answers += await self._batch(part)
-        return answers
 
     @abc.abstractmethod
     async def close(self) -> None:

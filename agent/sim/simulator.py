@@ -11,7 +11,8 @@ from typing import Protocol
 import msgspec
 
 from agent.dex.pool import Log
-from agent.eth.units import Address
+from agent.eth.transactions import Authorization, Transaction
+from agent.eth.units import Address, Hash32
 
 
 class BlockEnv(msgspec.Struct, frozen=True, gc=False):
@@ -30,7 +31,11 @@ class BlockEnv(msgspec.Struct, frozen=True, gc=False):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A transaction without its signature."""
+    """A transaction without its signature.
+
+    Fees follow the rules of the block: a sequence whose `max_fee_wei` is below the base fee is refused, as a builder
+    would. `nonce` None takes whatever is next. The last three fields are those of types 3 and 4.
+    """
 
     sender: Address
     to: Address | None
@@ -41,6 +46,41 @@ class Call(msgspec.Struct, frozen=True):
     max_fee_wei: int = 0
     max_priority_fee_wei: int = 0
     access_list: tuple[tuple[Address, tuple[int, ...]], ...] = ()
+    max_blob_fee_wei: int = 0
+    blob_hashes: tuple[Hash32, ...] = ()
+    authorizations: tuple[Authorization, ...] = ()
+
+
+def call_from_transaction(transaction: Transaction) -> Call:
+    """A signed transaction as a call; its sender is recovered from the signature, never taken on trust."""
+    return Call(
+        sender=transaction.sender,
+        to=transaction.to,
+        data=transaction.data,
+        gas=transaction.gas,
+        nonce=transaction.nonce,
+        value_wei=transaction.value_wei,
+        max_fee_wei=transaction.max_fee_wei,
+        max_priority_fee_wei=transaction.max_priority_fee_wei,
+        access_list=transaction.access_list,
+        max_blob_fee_wei=transaction.max_blob_fee_wei,
+        blob_hashes=transaction.blob_hashes,
+        authorizations=transaction.authorizations,
+    )
+
+
+class Override(msgspec.Struct, frozen=True):
+    """State that a simulation pretends to find: what is None or not listed stays the chain's.
+
+    For accounts of our own only (an executor not deployed yet, a balance to probe with): a figure that rests on an
+    override of somebody else's state is no claim about the chain.
+    """
+
+    address: Address
+    balance_wei: int | None = None
+    nonce: int | None = None
+    code: bytes | None = None
+    slots: tuple[tuple[int, int], ...] = ()
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False, order=True):
@@ -84,5 +124,10 @@ class Simulator(Protocol):
     """Runs call sequences on the state that the engine is positioned at; members fail alone."""
 
     async def simulate(
-        self, sequences: list[tuple[Call, ...]], env: BlockEnv, *, assume: frozenset[Slot] = frozenset()
+        self,
+        sequences: list[tuple[Call, ...]],
+        env: BlockEnv,
+        *,
+        assume: frozenset[Slot] = frozenset(),
+        overrides: tuple[Override, ...] = (),
     ) -> list[Simulation]: ...
