@@ -99,11 +99,14 @@ class V3Pool:
         return self._table(zero_for_one=self.is_zero_for_one(token_in)).piece(amount_in)
 
     def marginal_price(self, token_in: Address) -> tuple[int, int]:
-        """(numerator, denominator) of the price at size zero after fee; 0 where no liquidity is active."""
+        """(numerator, denominator) of the price at size zero after fee; behind a gap, where the next liquidity begins."""
+        if not self.liquidity:
+            piece = self.piece(token_in, 0)
+            return piece.a, piece.b
         squared = self.sqrt_price_x96 * self.sqrt_price_x96
         if self.is_zero_for_one(token_in):
-            return (squared * (PIPS - self.fee_pips) if self.liquidity else 0), PIPS << 192
-        return ((PIPS - self.fee_pips) << 192 if self.liquidity else 0), squared * PIPS
+            return squared * (PIPS - self.fee_pips), PIPS << 192
+        return (PIPS - self.fee_pips) << 192, squared * PIPS
 
     def is_zero_for_one(self, token_in: Address) -> bool:
         """Direction of a swap that pays `token_in`; ValueError for a token that is not here."""
