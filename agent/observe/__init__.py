@@ -1,0 +1,1 @@
+"""Report, metrics, pictures: reads results and journals, never the loop."""

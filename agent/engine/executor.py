@@ -1,0 +1,63 @@
+"""The executor as the engine knows it: where it is, who may call it, and the call that runs an opportunity."""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent.eth.units import Address, Hash32
+from agent.sim.simulator import Call
+from agent.strategies.arb.opportunity import Opportunity
+from agent.strategies.arb.plan import Plan, encode_run
+
+GAS_BASE = 200_000
+GAS_PER_LEG = 350_000
+"""Upper guesses for the first simulation only; the measured gas sets the real limit."""
+
+
+class Executor(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployed executor. `vault` receives profit, `operators` may run it, each with one live bundle per block."""
+
+    address: Address
+    build: str
+    code_hash: Hash32
+    vault: Address
+    weth: Address
+    operators: tuple[Address, ...]
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a run offers and demands. `floor_amount` is in the start token and includes gas."""
+
+    payment_bps: int
+    floor_amount: int
+    max_fee_wei: int
+    max_priority_fee_wei: int
+    gas_limit: int
+    last_block: int
+    parent_hash: Hash32 | None
+
+
+def provisional_gas_limit(opportunity: Opportunity) -> int:
+    """Gas for a first simulation, far above need."""
+    return GAS_BASE + GAS_PER_LEG * len(opportunity.legs)
+
+
+def run_call(executor: Executor, opportunity: Opportunity, terms: Terms, *, operator: Address, nonce: int) -> Call:
+    """The transaction that runs the opportunity, unsigned."""
+    plan = Plan(
+        start_token=opportunity.start_token,
+        legs=opportunity.legs,
+        last_block=terms.last_block,
+        parent_hash=terms.parent_hash,
+        payment_bps=terms.payment_bps,
+        floor_amount=terms.floor_amount,
+    )
+    return Call(
+        sender=operator,
+        to=executor.address,
+        data=encode_run(plan),
+        gas=terms.gas_limit,
+        nonce=nonce,
+        max_fee_wei=terms.max_fee_wei,
+        max_priority_fee_wei=terms.max_priority_fee_wei,
+    )

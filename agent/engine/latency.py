@@ -1,0 +1,28 @@
+"""Own time by stage: appended as integers while the agent works, summed up at the end."""
+
+from __future__ import annotations
+
+from agent.engine.result import StageLatency
+
+
+class StageClock:
+    """Durations in ns by stage name. The caller reads the clock; this only keeps the figures."""
+
+    __slots__ = ("_durations",)
+
+    def __init__(self) -> None:
+        self._durations: dict[str, list[int]] = {}
+
+    def add(self, stage: str, duration_ns: int) -> None:
+        self._durations.setdefault(stage, []).append(duration_ns)
+
+    def summary(self) -> dict[str, StageLatency]:
+        """Nearest-rank percentiles of each stage."""
+        return {stage: _summary(sorted(durations)) for stage, durations in sorted(self._durations.items())}
+
+
+def _summary(ordered: list[int]) -> StageLatency:
+    def rank(percent: int) -> int:
+        return ordered[-(-len(ordered) * percent // 100) - 1]  # ceiling: the nearest-rank percentile
+
+    return StageLatency(p50=rank(50), p99=rank(99), max=ordered[-1], n=len(ordered))

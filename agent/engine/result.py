@@ -1,0 +1,121 @@
+"""What a run or survey ends with: plain figures, from which every report is drawn.
+
+Amounts ending in `_amount` are in units of the opportunity's start token, `_wei` is ETH.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent.dex.pool import LeftOut
+from agent.sim.simulator import Slot
+from agent.strategies.arb.opportunity import Leg
+
+
+class Rival(msgspec.Struct, frozen=True):
+    """Who moved our pools instead, where in the block, and what the builder got for it."""
+
+    transaction: str
+    index: int
+    paid_wei: int
+
+
+class OpportunityResult(msgspec.Struct, kw_only=True):
+    """One opportunity from found to its end."""
+
+    id: str
+    block: int
+    kind: str
+    after_transaction: str | None
+    after_index: int | None
+    legs: tuple[Leg, ...]
+    before_amount: int
+    quoted_amount: int
+    gross_amount: int
+    """By execution; by quote where the outcome is unknown; 0 where execution reverts."""
+    value_wei: int | None = None
+    gas_used: int = 0
+    gas_cost_wei: int = 0
+    bid_wei: int = 0
+    net_wei: int = 0
+    upper_bound_amount: int | None = None
+    outcome: str = "open"
+    code: str = ""
+    reason: str = ""
+    missing: tuple[Slot, ...] = ()
+    assumed: tuple[Slot, ...] = ()
+    rival: Rival | None = None
+    bundle_hash: str | None = None
+    transaction_hash: str | None = None
+    repeat: str = ""
+    calldata: str = ""
+
+
+class BlockResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One block that was watched or built."""
+
+    number: int
+    hash: str
+    base_fee_wei: int
+    transactions: int
+    pools_touched: int
+    evicted: tuple[str, ...] = ()
+    newly_reverted: tuple[str, ...] = ()
+
+
+class TransactionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One transaction of ours that was mined."""
+
+    hash: str
+    block: int
+    index: int
+    status: int
+    gas_used: int
+    fee_wei: int
+    coinbase_payment_wei: int
+    profit_wei: int
+    opportunity: str
+
+
+class Mismatch(msgspec.Struct, frozen=True):
+    """An opportunity whose execution paid another amount than its quote: a defect, counted and shown."""
+
+    opportunity: str
+    quoted: int
+    executed: int
+
+
+class StageLatency(msgspec.Struct, frozen=True):
+    """Own time of one stage over a run, ns."""
+
+    p50: int
+    p99: int
+    max: int
+    n: int
+
+
+class RunResult(msgspec.Struct, kw_only=True):
+    """All of it."""
+
+    run: str
+    command: str
+    world: str
+    mode: str
+    chain_id: int
+    executor_address: str
+    executor_build: str
+    executor_code_hash: str
+    pools_known: int = 0
+    pools_quotable: int = 0
+    left_out: list[LeftOut] = msgspec.field(default_factory=list)
+    left_out_transactions: list[str] = msgspec.field(default_factory=list)
+    blocks: list[BlockResult] = msgspec.field(default_factory=list)
+    opportunities: list[OpportunityResult] = msgspec.field(default_factory=list)
+    transactions: list[TransactionResult] = msgspec.field(default_factory=list)
+    mismatches: list[Mismatch] = msgspec.field(default_factory=list)
+    drops: dict[str, int] = msgspec.field(default_factory=dict)
+    funnel: dict[str, int] = msgspec.field(default_factory=dict)
+    latency_ns: dict[str, StageLatency] = msgspec.field(default_factory=dict)
+    survey_net_wei: int | None = None
+    """What the survey of the same block held, where one was made."""
+    warnings: list[str] = msgspec.field(default_factory=list)
