@@ -65,7 +65,7 @@ SUSHI_PAIR_HASH = bytes.fromhex("e18a34eb0e04b04f7a0ac29a6e80748dca96319b42c54d6
 
 
 def creation_code(artefact: _Artefact, *addresses: Address, node_modules: Path = NODE_MODULES) -> bytes:
-    """Creation code with `addresses` as constructor arguments; SetupError if the package is missing or another version."""
+    """Creation code with `addresses` as arguments; SetupError if the package is missing or another version."""
     code = _hex(_read(node_modules / artefact.path).get("bytecode"), artefact.path)
     if keccak256(code).hex() != artefact.code_hash:
         raise _wrong_version(node_modules / artefact.path)

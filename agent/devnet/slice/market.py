@@ -25,7 +25,7 @@ class Market:
     def __init__(self, world: Slice) -> None:
         self._reserves = {pool.address: (pool.virtual0, pool.virtual1) for pool in world.pools}
         self._confirmed = dict(self._reserves)
-        self._decimals = {token.address: token.decimals for token in world.tokens}
+        self._unit: dict[Address, int] = {token.address: 10**token.decimals for token in world.tokens}
         self.price_nano_usd = {token.address: token.price_nano_usd for token in world.tokens}
 
     def reserves(self, pool: SlicePool, token_in: Address) -> tuple[int, int]:
@@ -59,7 +59,7 @@ class Market:
 
     def amount_of_usd(self, token: Address, usd: int) -> int:
         """Raw units worth `usd` whole dollars at the reference price, rounded down."""
-        return usd * _NANO * 10 ** self._decimals[token] // self.price_nano_usd[token]
+        return usd * _NANO * self._unit[token] // self.price_nano_usd[token]
 
     def confirm(self, logs: Iterable[Mapping[str, Any]]) -> None:
         """Take a block's logs, as JSON-RPC shows them; guesses that the chain did not confirm are forgotten."""
@@ -79,7 +79,7 @@ class Market:
 
     def _nano_usd(self, token: Address, amount: int) -> int:
         """Worth at the reference price in 1e-9 dollars, rounded down."""
-        return amount * self.price_nano_usd[token] // 10 ** self._decimals[token]
+        return amount * self.price_nano_usd[token] // self._unit[token]
 
 
 def _word(body: bytes, index: int) -> int:

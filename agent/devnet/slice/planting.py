@@ -32,7 +32,7 @@ from agent.devnet.slice.token_code import RUNTIME as TOKEN_RUNTIME
 from agent.devnet.slice.world import CONTRACTS, V3_FACTORY_OWNER, Slice
 from agent.dex.tick_math import tick_at_sqrt_ratio
 from agent.errors import SetupError
-from agent.eth.hexes import address_text, from_data, from_quantity, to_address, to_data, to_quantity
+from agent.eth.hexes import address_text, from_data, from_quantity, to_data, to_quantity
 from agent.eth.keccak import keccak256
 from agent.eth.units import WEI_PER_ETHER, Address
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from agent.eth.keccak import keccak256
-from agent.eth.units import Address, ZERO_ADDRESS
+from agent.eth.units import ZERO_ADDRESS, Address
 
 Write: TypeAlias = tuple[int, int]
 

@@ -254,7 +254,7 @@ class Traffic:
 
 
 def _demand(dice: random.Random, base_fee_wei: int) -> int:
-    """How many users come: more when blocks are cheap, fewer when they are dear, so that the base fee keeps its place."""
+    """How many users come: more when blocks are cheap, fewer when they are dear, so that the base fee stays."""
     eagerness_percent = max(60, min(140, 100 * BASE_FEE_WEI // max(base_fee_wei, 1)))
     return max(_MIN_PER_SLOT, min(MAX_PER_SLOT, dice.randint(14, 34) * eagerness_percent // 100))
 

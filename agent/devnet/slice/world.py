@@ -26,7 +26,7 @@ class SliceToken(msgspec.Struct, frozen=True):
 
     def amount_of_usd(self, usd: int) -> int:
         """Raw units worth `usd` whole dollars at the reference price, rounded down."""
-        return usd * 10**9 * 10**self.decimals // self.price_nano_usd
+        return usd * 10**9 * int(10**self.decimals) // self.price_nano_usd
 
 
 class SlicePool(msgspec.Struct, frozen=True):
