@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _terminate)
     import click
 
+    from agent.cli.output import ReaderGone
     from agent.cli.root import root
     from agent.errors import AgentError
 
@@ -49,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from agent.cli.failure import show_agent_error
 
         return show_agent_error(error, words)
-    except BrokenPipeError:
-        # The reader has what it wanted; what is left in the buffer must not raise again at exit.
+    except ReaderGone:
+        # What is left in the buffer must not raise again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except (KeyboardInterrupt, click.Abort):

@@ -15,6 +15,11 @@ from agent.errors import AgentError
 if TYPE_CHECKING:  # msgspec is not needed for --help
     from agent.requests import Answer
 
+
+class ReaderGone(BaseException):
+    """Whoever read stdout has closed it. A BaseException, for Click turns BrokenPipeError into exit code 1."""
+
+
 JSON_INT_MAX = 2**53
 """Above this a reader that knows only doubles loses digits."""
 
@@ -115,8 +120,11 @@ class Output:
 
     @staticmethod
     def _write(stream: IO[str], text: str) -> None:
-        stream.write(text if text.endswith("\n") else text + "\n")
-        stream.flush()
+        try:
+            stream.write(text if text.endswith("\n") else text + "\n")
+            stream.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
 
 
 def plain(value: Any) -> Any:
