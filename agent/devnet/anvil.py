@@ -182,8 +182,8 @@ def _flags(
     *, hardfork: str, gas_limit: int, chain_id: int | None, fork_url: str | None, fork_block: int | None
 ) -> tuple[str, ...]:
     flags = [
-        "--hardfork", hardfork, "--no-mining", "--order", "fifo", "--accounts", "0", "--disable-default-create2-deployer",
-        "--disable-pool-balance-checks", "--disable-min-priority-fee", "--gas-limit", str(gas_limit),
+        "--hardfork", hardfork, "--gas-limit", str(gas_limit), "--no-mining", "--order", "fifo", "--accounts", "0",
+        "--disable-default-create2-deployer", "--disable-pool-balance-checks", "--disable-min-priority-fee",
         "--no-request-size-limit", "--silent",
     ]  # fmt: skip
     if chain_id is not None:

@@ -95,9 +95,10 @@ def _findings(case: Case) -> Iterator[str]:
     for code_hash, code in case.codes.items():
         if keccak256(code) != code_hash:
             yield f"code 0x{code_hash.hex()} has another hash"
-    if "withdrawalsRoot" in header.rpc:
-        if case.withdrawals is None or withdrawals_root(case.withdrawals) != from_data(header.rpc["withdrawalsRoot"]):
-            yield "the withdrawals do not give header.withdrawalsRoot"
+    if "withdrawalsRoot" in header.rpc and (
+        case.withdrawals is None or withdrawals_root(case.withdrawals) != from_data(header.rpc["withdrawalsRoot"])
+    ):
+        yield "the withdrawals do not give header.withdrawalsRoot"
     known = case.block_hashes.get(parent.number, parent.hash)
     if known != parent.hash:
         yield "block_hashes names another parent"

@@ -26,7 +26,8 @@ _ARM = (
     "if sys.platform.startswith('linux'):\n"
     " ctypes.CDLL(None).prctl(1,signal.SIGKILL,0,0,0)\n"
     "if os.getppid()!=int(sys.argv[1]):os._exit(1)\n"  # the parent died before the signal was armed
-    "os.execv(sys.argv[2],sys.argv[2:])\n"
+    "try:os.execv(sys.argv[2],sys.argv[2:])\n"
+    "except OSError as error:sys.exit(f'{sys.argv[2]}: {error.strerror}')\n"
 )
 _STOP_GRACE_S = 2.0
 _STDERR_SHOWN_BYTES = 2_000

@@ -21,7 +21,7 @@ from agent.devnet.archive import Archive, unknown_state_text
 from agent.devnet.case import Case, CaseTransaction
 from agent.devnet.refunds import add_undue_refunds
 from agent.errors import SetupError, UsageError
-from agent.eth.hexes import from_quantity, to_data, to_hash, to_quantity
+from agent.eth.hexes import to_data, to_hash, to_quantity
 from agent.eth.keccak import keccak256
 from agent.eth.receipts import Receipt, receipt_from_rpc, receipts_root
 from agent.eth.units import Address, Hash32
@@ -63,7 +63,8 @@ class CaseNode:
         """Transactions that this world never sees: those named, and all later ones of the same senders."""
         absent = {transaction.hash for transaction in left_out}
         self.transactions = tuple(tx for tx in case.transactions if tx.hash not in absent)
-        self._planting: list[Request] = []
+        self.dropped: tuple[CaseTransaction, ...] = ()
+        """What anvil left out at the last position or replay; empty unless transactions were left out on purpose."""
         self._snapshot = ""
         self._after_index: int | None = None
 
@@ -160,10 +161,21 @@ class CaseNode:
 
     async def replay(self) -> Replay:
         """Mine the whole block in its own order and compare with the header; stands after the last one."""
-        replay = await self.mine_prefix(len(self.transactions))
-        if replay.is_exact or (corrections := add_undue_refunds(self.case, replay.receipts)) is None:
-            return replay
-        return msgspec.structs.replace(replay, gas_corrections=corrections)
+        kept, dropped = await self._mine_prefix(len(self.transactions))
+        rows = await self.block_receipts()
+        receipts = tuple(receipt_from_rpc(row) for row in rows)
+        root = receipts_root(receipts)
+        is_whole = len(kept) == len(self.case.transactions)
+        is_exact = is_whole and root == self.case.header.receipts_root
+        return Replay(
+            transactions=kept,
+            dropped=dropped,
+            receipts=receipts,
+            rpc_receipts=tuple(rows),
+            receipts_root=root,
+            is_exact=is_exact,
+            gas_corrections=() if is_exact else add_undue_refunds(self.case, receipts) or (),
+        )
 
     async def position(self, after_index: int | None) -> None:
         """Stand at the parent (None), or with the block's transactions 0..after_index mined as block N.
@@ -178,18 +190,35 @@ class CaseNode:
         if not 0 <= after_index < len(self.case.transactions):
             raise UsageError(f"block {self.case.number} has no transaction {after_index}")
         count = sum(transaction.index <= after_index for transaction in self.transactions)
-        await self.mine_prefix(count)
+        await self._mine_prefix(count)
         self._after_index = after_index
 
-    async def mine_prefix(self, count: int) -> Replay:
-        """Mine the first `count` of this world's transactions as block N.
+    async def mine_raw(self, raws: Sequence[bytes]) -> list[Hash32]:
+        """From the parent, mine these transactions in this order as block N; the hashes of those that got in.
+
+        Anvil leaves out, without a word, what the archive refuses and what does not fit: compare. RpcError for a
+        transaction that it refuses at once. `after_index` is -1 afterwards.
+        """
+        await self._return_to_parent()
+        self.forget_position()
+        await self._all([("eth_sendRawTransaction", (to_data(raw),)) for raw in raws])
+        await self.anvil.call("evm_mine")
+        block = await self.anvil.call("eth_getBlockByNumber", to_quantity(self.case.number), False)
+        return [to_hash(text) for text in block["transactions"]]
+
+    async def block_receipts(self) -> list[dict[str, Any]]:
+        """The node's receipts of block N as it was mined last, in order."""
+        rows: list[dict[str, Any]] = await self.anvil.call("eth_getBlockReceipts", to_quantity(self.case.number))
+        return rows
+
+    async def _mine_prefix(self, count: int) -> tuple[tuple[CaseTransaction, ...], tuple[CaseTransaction, ...]]:
+        """Mine the first `count` of this world's transactions; those that got in, and those that did not.
 
         SetupError if anvil leaves one out, unless this world differs from the archived one (something was left out
-        on purpose): then what followed from it may need state that nobody captured, and is listed as dropped.
+        on purpose): then what followed from it may need state that nobody captured.
         """
         prefix = self.transactions[:count]
-        rows = await self.mine_raw([transaction.raw for transaction in prefix])
-        mined = [to_hash(row["transactionHash"]) for row in rows]
+        mined = await self.mine_raw([transaction.raw for transaction in prefix])
         inside = set(mined)
         kept = tuple(transaction for transaction in prefix if transaction.hash in inside)
         if mined != [transaction.hash for transaction in kept]:
@@ -197,34 +226,10 @@ class CaseNode:
         dropped = tuple(transaction for transaction in prefix if transaction.hash not in inside)
         if dropped and not self.left_out:
             raise self._incomplete(dropped)
-        receipts = tuple(receipt_from_rpc(row) for row in rows)
-        root = receipts_root(receipts)
         if prefix:
             self._after_index = prefix[-1].index
-        return Replay(
-            transactions=kept,
-            dropped=dropped,
-            receipts=receipts,
-            rpc_receipts=tuple(rows),
-            receipts_root=root,
-            is_exact=len(kept) == len(self.case.transactions) and root == self.case.header.receipts_root,
-        )
-
-    async def mine_raw(self, raws: Sequence[bytes]) -> list[dict[str, Any]]:
-        """From the parent, mine these transactions in this order as block N; the receipts of those that got in.
-
-        Anvil leaves out, without a word, what the archive refuses and what does not fit: compare the receipts.
-        RpcError for a transaction that it refuses at once. Where the node stands is then unknown to `after_index`.
-        """
-        await self._return_to_parent()
-        self.forget_position()
-        answers = await self.anvil.rpc.ordered([("eth_sendRawTransaction", (to_data(raw),)) for raw in raws])
-        for answer in answers:
-            if isinstance(answer, RpcError):
-                raise answer
-        await self.anvil.call("evm_mine")
-        rows: list[dict[str, Any]] = await self.anvil.call("eth_getBlockReceipts", to_quantity(self.case.number))
-        return rows
+        self.dropped = dropped
+        return kept, dropped
 
     async def _return_to_parent(self) -> None:
         # Reverting forgets the block's environment and keeps the pool: both are set anew.
@@ -288,8 +293,3 @@ class CaseNode:
 def anvil_prev_randao(parent_hash: Hash32, number: int) -> Hash32:
     """The PREVRANDAO of the block anvil 1.7 mines on this parent: it cannot be set, but it is known."""
     return keccak256(parent_hash + number.to_bytes(8, "little"))
-
-
-def gas_used_of(replay: Replay) -> tuple[int, ...]:
-    """Gas of each transaction, in order."""
-    return tuple(from_quantity(row["gasUsed"]) for row in replay.rpc_receipts)
