@@ -94,7 +94,9 @@ async def load_pools(
     pools: dict[Address, Pool] = {}
     left_out: list[LeftOut] = []
     priced = [record for record in records if record.fee_pips is not None]
-    left_out += [LeftOut(r.address, "unknown_fee", "no factory, trade or probe proves it") for r in records if r.fee_pips is None]
+    left_out += [
+        LeftOut(r.address, "unknown_fee", "no factory, trade or probe proves it") for r in records if r.fee_pips is None
+    ]
     pools |= await _load_v2(rpc, [r for r in priced if r.kind == "v2"], left_out, sender=sender, block=block)
     pools |= await _load_v3(rpc, [r for r in priced if r.kind == "v3"], left_out, sender=sender, block=block)
     return [pools[record.address] for record in records if record.address in pools], left_out
@@ -162,7 +164,9 @@ async def _read_bitmaps(rpc: BatchRpc, readings: list[_Reading], *, sender: Addr
     while True:
         rounds = [(reading, reading.next_words()) for reading in readings]
         calls = [
-            (reading.record.address, TICK_BITMAP + _signed_argument(word)) for reading, words in rounds for _, word in words
+            (reading.record.address, TICK_BITMAP + _signed_argument(word))
+            for reading, words in rounds
+            for _, word in words
         ]
         if not calls:
             return
@@ -195,7 +199,9 @@ def _v3_pool(reading: _Reading, ticks: dict[int, Tick]) -> V3Pool | LeftOut:
         # Σ liquidityNet up to the current tick is the active liquidity: a torn or lying read breaks it.
         total = sum(net for net in below if net is not None)
         if total != reading.liquidity:
-            return LeftOut(record.address, "inconsistent", f"ticks sum to {total}, liquidity() says {reading.liquidity}")
+            return LeftOut(
+                record.address, "inconsistent", f"ticks sum to {total}, liquidity() says {reading.liquidity}"
+            )
     return V3Pool(
         address=record.address,
         token0=record.token0,
