@@ -82,7 +82,7 @@ def make_environment() -> None:
         uv = [str(VENV / "bin" / "uv"), "pip"]
         step(
             "packages",
-            [*uv, "sync", "--python", python, "--require-hashes", "--no-build", "--compile-bytecode", str(lock)],
+            [*uv, "sync", "--python", python, "--require-hashes", "--compile-bytecode", str(lock)],
         )
         step(
             "agent", [*uv, "install", "--python", python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
@@ -113,7 +113,7 @@ def make_node() -> None:
     if node_fits(shutil.which("node", path=path_with_venv())) and shutil.which("npm", path=path_with_venv()):
         return
     uv = [str(VENV / "bin" / "uv"), "pip", "install", "--python", str(VENV / "bin" / "python")]
-    step("Node", [*uv, "--require-hashes", "--no-build", "-r", str(LOCKS / "node.lock")])
+    step("Node", [*uv, "--require-hashes", "-r", str(LOCKS / "node.lock")])
 
 
 def make_contract_tools() -> None:
