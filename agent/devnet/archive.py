@@ -52,11 +52,18 @@ def unknown_state_text(slot: Slot) -> str:
 class Archive:
     """Answers about one case. `start` serves them on loopback; `answer` works without a server."""
 
-    def __init__(self, case: Case, *, fresh: Iterable[Address] = (), assume: Iterable[Slot] = ()) -> None:
+    def __init__(
+        self,
+        case: Case,
+        *,
+        fresh: Iterable[Address] = (),
+        holders: Iterable[Address] | None = None,
+        assume: Iterable[Slot] = (),
+    ) -> None:
         self._case = case
         self._tag = to_quantity(case.parent.number)
         self._fresh = FreshAddresses(known_addresses=case.accounts.keys())
-        self._fresh.declare(fresh)
+        self._fresh.declare(fresh, holders=holders)
         self._assume = set(assume)
         self._missing: dict[Slot, None] = {}
         self._assumed: dict[Slot, None] = {}

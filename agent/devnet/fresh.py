@@ -31,12 +31,18 @@ class FreshAddresses:
     def __init__(self, *, known_addresses: Iterable[Address]) -> None:
         self._known = tuple(known_addresses)
         self._fresh: frozenset[Address] = frozenset()
+        self._holders: frozenset[Address] = frozenset()
         self._direct: frozenset[int] = frozenset()
         self._nested: frozenset[int] | None = frozenset()
 
-    def declare(self, addresses: Iterable[Address]) -> None:
-        """Take these as fresh, and the contracts they may create."""
+    def declare(self, addresses: Iterable[Address], *, holders: Iterable[Address] | None = None) -> None:
+        """Take these as fresh, and the contracts they may create.
+
+        Two-level keys (allowances) are known of `holders` alone, by default all of them: an account that never touches
+        a token needs none, and they are some fifty thousand hashes for each holder.
+        """
         added = set(addresses)
+        self._holders |= added if holders is None else set(holders)
         for address in tuple(added):
             added |= {create_address(address, nonce) for nonce in range(CREATED_CONTRACTS)}
         if not added - self._fresh:
@@ -59,16 +65,9 @@ class FreshAddresses:
         return slot in self._nested
 
     def _nested_keys(self) -> Iterable[int]:
-        # Created contracts take no part: an executor and its owner do, some hundred thousand hashes each.
         others = {*self._known, *self._fresh}
-        own = [address for address in self._fresh if not self._is_created(address)] or list(self._fresh)
-        for address in own:
+        for address in self._holders:
             yield from _nested_keys_of(address, others)
-
-    def _is_created(self, address: Address) -> bool:
-        return any(
-            create_address(creator, nonce) == address for creator in self._fresh for nonce in range(CREATED_CONTRACTS)
-        )
 
 
 def create_address(creator: Address, nonce: int) -> Address:

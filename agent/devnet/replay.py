@@ -74,13 +74,14 @@ class CaseNode:
         case: Case,
         *,
         fresh: Iterable[Address] = (),
+        holders: Iterable[Address] | None = None,
         assume: Iterable[Slot] = (),
         leave_out: Iterable[Hash32] = (),
         port: int | None = None,
     ) -> CaseNode:
         """Serve the case, fork its parent, set block N's environment, and stand at the parent."""
         left_out = case.with_later_of_same_sender(frozenset(leave_out))
-        archive = Archive(case, fresh=fresh, assume=assume).start()
+        archive = Archive(case, fresh=fresh, holders=holders, assume=assume).start()
         try:
             anvil = await Anvil.start(
                 hardfork=case.hardfork,

@@ -1,0 +1,139 @@
+"""A case as a world for the agent: the forked node with our executor planted, its pools, and the block's moments.
+
+A moment is the state right after one transaction of the block (or the parent's own); the pool sets of all moments
+follow from the logs of the block as it was replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from agent.chain.discovery import PoolRecord, identify
+from agent.chain.pools import load_pools
+from agent.devnet.case import Case
+from agent.devnet.identities import Identities, devnet_identities
+from agent.devnet.mainnet import START_TOKENS, WETH
+from agent.devnet.replay import CaseNode, Replay
+from agent.dex.pool import LeftOut, Log
+from agent.dex.pool_set import PoolSet
+from agent.engine.executor import Executor
+from agent.errors import SetupError
+from agent.eth.hexes import from_data
+from agent.eth.keccak import keccak256
+from agent.eth.units import WEI_PER_ETHER, Address, Hash32
+from agent.sim.simulator import Slot
+from agent.venues.onchain.executor import build_for_fork, load_build, runtime_code, runtime_code_hash, storage
+
+OPERATOR_BALANCE_WEI = 100 * WEI_PER_ETHER
+DUST = 1
+"""What executor and vault hold of each start token: a slot that is not zero costs 17,000 gas less to write."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """The pools right after transaction `after_index` (None: the parent), and what that transaction moved."""
+
+    after_index: int | None
+    transaction: Hash32 | None
+    pools: PoolSet
+    touched: frozenset[Address]
+
+
+class CaseWorld:
+    """Open with `CaseWorld.open`, end with `close`."""
+
+    def __init__(self, *, node: CaseNode, identities: Identities, executor: Executor) -> None:
+        self.node = node
+        self.identities = identities
+        self.executor = executor
+        self.records: list[PoolRecord] = []
+        self.left_out: list[LeftOut] = []
+        self.pools = PoolSet()
+        self.replay: Replay | None = None
+
+    @property
+    def case(self) -> Case:
+        return self.node.case
+
+    @classmethod
+    async def open(
+        cls, case: Case, *, assume: Iterable[Slot] = (), leave_out: Iterable[Hash32] = (), seed: int = 0
+    ) -> CaseWorld:
+        """Fork, replay, find and read the pools, plant the executor with these pools on its owner's list."""
+        identities = devnet_identities(seed=seed)
+        holders = (identities.executor, identities.vault)
+        node = await CaseNode.start(case, fresh=identities.addresses, holders=holders, leave_out=leave_out)
+        try:
+            build = load_build(build_for_fork(case.hardfork))
+            executor = Executor(
+                address=identities.executor,
+                build=build.name,
+                code_hash=runtime_code_hash(build, weth=WETH),
+                vault=identities.vault,
+                weth=WETH,
+                operators=tuple(key.address for key in identities.operators),
+            )
+            world = cls(node=node, identities=identities, executor=executor)
+            await node.plant(identities.probe, balance_wei=OPERATOR_BALANCE_WEI)
+            await world._find_pools()
+            await world._plant_executor(runtime_code(build, weth=WETH))
+            world.replay = await node.replay()
+            return world
+        except BaseException:
+            await node.stop()
+            raise
+
+    async def close(self) -> None:
+        await self.node.stop()
+
+    async def _find_pools(self) -> None:
+        contracts = [address for address in self.case.accounts if self.case.code_of(address)]
+        rpc, probe = self.node.anvil.rpc, self.identities.probe
+        self.records, unreadable = await identify(rpc, contracts, sender=probe)
+        pools, unloadable = await load_pools(rpc, self.records, sender=probe)
+        self.left_out = [*unreadable, *unloadable]
+        self.pools = PoolSet(pools)
+
+    async def _plant_executor(self, code: bytes) -> None:
+        ours = self.identities
+        for operator in ours.operators:
+            await self.node.plant(operator.address, balance_wei=OPERATOR_BALANCE_WEI)
+        slots = storage(
+            owner=ours.owner.address,
+            operators=self.executor.operators,
+            guardian=ours.guardian.address,
+            vault=ours.vault,
+            tokens=[token.address for token in START_TOKENS],
+            pools=[record.address for record in self.records],
+        )
+        await self.node.plant(ours.executor, code=code, storage=slots)
+        for token in START_TOKENS:
+            if not self.case.code_of(token.address):
+                continue
+            dust = {
+                int.from_bytes(keccak256(holder.rjust(32, b"\0") + token.balance_slot.to_bytes(32, "big")), "big"): DUST
+                for holder in (ours.executor, ours.vault)
+            }
+            await self.node.plant(token.address, storage=dust)
+
+    def moments(self) -> list[Moment]:
+        """The parent, then one for each transaction that moved a pool we know, in block order."""
+        if self.replay is None:
+            raise SetupError("the block was not replayed")
+        moments = [Moment(None, None, self.pools, frozenset())]
+        pools = self.pools
+        for transaction, receipt in zip(self.replay.transactions, self.replay.rpc_receipts, strict=True):
+            pools, touched = pools.apply(logs_of(receipt))
+            if touched:
+                moments.append(Moment(transaction.index, transaction.hash, pools, touched))
+        return moments
+
+
+def logs_of(receipt: dict[str, Any]) -> list[Log]:
+    """A receipt's events as pools read them."""
+    return [
+        Log(Address(from_data(log["address"])), tuple(from_data(topic) for topic in log["topics"]), from_data(log["data"]))
+        for log in receipt["logs"]
+    ]

@@ -1,0 +1,181 @@
+"""The survey: every moment of the undisturbed block, each opportunity executed at its own state, nothing sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from agent.core.codes import Code
+from agent.devnet.case import Case
+from agent.devnet.case_world import CaseWorld, Moment
+from agent.devnet.mainnet import START_TOKENS, WETH
+from agent.dex.pool import StateName
+from agent.engine.execution import Execution, execute, measuring_terms
+from agent.engine.executor import run_call
+from agent.engine.latency import StageClock
+from agent.engine.pricing import value_in_ether
+from agent.engine.result import BlockResult, Mismatch, OpportunityResult, RunResult
+from agent.eth.hexes import address_text, to_data
+from agent.sim.node import NodeSimulator
+from agent.sim.simulator import Slot
+from agent.strategies.arb.cycles import index_cycles
+from agent.strategies.arb.opportunity import Opportunity
+from agent.strategies.arb.search import find_opportunities
+
+
+async def survey(
+    case: Case, *, run: str, assume: frozenset[Slot] = frozenset(), max_hops: int = 3, repeat: str = ""
+) -> RunResult:
+    """Search and execute all of it. `repeat` is the command line with {id} where an opportunity's id goes."""
+    world = await CaseWorld.open(case)
+    try:
+        return await _survey(world, run=run, assume=assume, max_hops=max_hops, repeat=repeat)
+    finally:
+        await world.close()
+
+
+async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_hops: int, repeat: str) -> RunResult:
+    case = world.case
+    clock = StageClock()
+    index = index_cycles(world.pools, start_tokens=[token.address for token in START_TOKENS], max_hops=max_hops)
+    result = empty_result(world, run=run, command="survey")
+    moments = world.moments()
+    before = None
+    for moment in moments:
+        started = time.perf_counter_ns()
+        found = find_opportunities(
+            moment.pools,
+            index,
+            touched=None if moment.after_index is None else moment.touched,
+            state=StateName(case.parent.hash, moment.after_index),
+            block_number=case.number,
+            after_transaction=moment.transaction,
+            before=before,
+        )
+        clock.add("search", time.perf_counter_ns() - started)
+        before = moment.pools
+        if found:
+            started = time.perf_counter_ns()
+            executions = await execute_at(world, moment, found, assume=assume)
+            clock.add("simulate", time.perf_counter_ns() - started)
+            for opportunity, execution in zip(found, executions, strict=True):
+                result.opportunities.append(judged(world, moment, opportunity, execution, repeat=repeat))
+    result.mismatches = mismatches(result.opportunities)
+    result.latency_ns = clock.summary()
+    count_funnel(result)
+    touched = frozenset().union(*(moment.touched for moment in moments))
+    result.blocks.append(
+        BlockResult(
+            number=case.number,
+            hash=to_data(case.header.hash),
+            base_fee_wei=case.header.base_fee_wei,
+            transactions=len(case.transactions),
+            pools_touched=len(touched),
+        )
+    )
+    return result
+
+
+def empty_result(world: CaseWorld, *, run: str, command: str) -> RunResult:
+    """A result that knows its world and nothing yet."""
+    return RunResult(
+        run=run,
+        command=command,
+        world="case",
+        mode="devnet",
+        chain_id=world.case.chain_id,
+        executor_address=address_text(world.executor.address),
+        executor_build=world.executor.build,
+        executor_code_hash=to_data(world.executor.code_hash),
+        pools_known=len(world.records),
+        pools_quotable=len(world.pools),
+        left_out=list(world.left_out),
+    )
+
+
+async def execute_at(
+    world: CaseWorld, moment: Moment, found: list[Opportunity], *, assume: Iterable[Slot]
+) -> list[Execution]:
+    """Each opportunity alone, on the block's own prefix up to the moment."""
+    await world.node.position(moment.after_index)
+    env = world.node.env
+    return await execute(
+        NodeSimulator(world.node.anvil.rpc),
+        env,
+        world.executor,
+        [(opportunity, measuring_terms(opportunity, env)) for opportunity in found],
+        before=(),
+        nonce=0,
+        assume=frozenset(assume),
+    )
+
+
+def judged(
+    world: CaseWorld, moment: Moment, opportunity: Opportunity, execution: Execution, *, repeat: str
+) -> OpportunityResult:
+    """The opportunity with what execution gave: profit, loss, reverts or unknown."""
+    env = world.node.env
+    executed = execution.is_success and execution.is_known
+    gross_amount = execution.gross_amount if executed else (0 if execution.is_known else opportunity.gross_amount)
+    value_wei = value_in_ether(moment.pools, opportunity.start_token, gross_amount, weth=WETH)
+    gas_cost_wei = execution.gas_used * env.base_fee_wei
+    terms = measuring_terms(opportunity, env)
+    call = run_call(world.executor, opportunity, terms, operator=world.executor.operators[0], nonce=0)
+    one = OpportunityResult(
+        id=opportunity.id,
+        block=opportunity.block_number,
+        kind=opportunity.kind,
+        after_transaction=None if moment.transaction is None else to_data(moment.transaction),
+        after_index=moment.after_index,
+        legs=opportunity.legs,
+        before_amount=opportunity.before_amount,
+        quoted_amount=opportunity.gross_amount,
+        gross_amount=gross_amount,
+        value_wei=value_wei,
+        gas_used=execution.gas_used,
+        gas_cost_wei=gas_cost_wei,
+        net_wei=0 if value_wei is None or not executed else value_wei - gas_cost_wei,
+        upper_bound_amount=opportunity.upper_bound_amount,
+        missing=execution.missing,
+        assumed=execution.assumed,
+        repeat=repeat.replace("{id}", opportunity.id),
+        calldata=to_data(call.data),
+    )
+    if not execution.is_known:
+        one.outcome = "unknown"
+        one.code = Code.UNKNOWN_STATE if execution.missing else Code.SIM_REFUSED
+        one.reason = execution.refused or f"{len(execution.missing)} slots missing"
+    elif not executed:
+        one.outcome, one.code, one.reason = "reverts", Code.REVERTS, execution.error[:120]
+    elif value_wei is None:
+        one.outcome, one.code, one.reason = "unpriced", Code.NO_PRICE, "no pool prices the start token in ETH"
+    elif value_wei <= gas_cost_wei:
+        short_wei = gas_cost_wei - value_wei
+        one.outcome, one.code, one.reason = "loss", Code.BELOW_GAS, f"{short_wei} wei short of gas"
+    else:
+        one.outcome = "profit"
+    return one
+
+
+def mismatches(opportunities: list[OpportunityResult]) -> list[Mismatch]:
+    """Executed, known, and not what the quote said."""
+    return [
+        Mismatch(one.id, one.quoted_amount, one.gross_amount)
+        for one in opportunities
+        if one.outcome in ("profit", "loss", "unpriced") and one.quoted_amount != one.gross_amount
+    ]
+
+
+def count_funnel(result: RunResult) -> None:
+    """Funnel and drops from how the opportunities of a survey ended."""
+    for one in result.opportunities:
+        if one.code:
+            result.drops[one.code] = result.drops.get(one.code, 0) + 1
+    result.funnel = {
+        "found": len(result.opportunities),
+        "priced": sum(one.value_wei is not None for one in result.opportunities),
+        "simulated": sum(one.outcome != "unknown" for one in result.opportunities),
+        "passed_risk": 0,
+        "sent": 0,
+        "landed": 0,
+    }

@@ -1,0 +1,21 @@
+"""What an amount of a token is worth in ETH at a state: what the best single pool would really pay for it."""
+
+from __future__ import annotations
+
+from agent.dex.pool import Completeness
+from agent.dex.pool_set import PoolSet, pair_of
+from agent.eth.units import Address
+
+
+def value_in_ether(pools: PoolSet, token: Address, amount: int, *, weth: Address) -> int | None:
+    """Wei for `amount` units of `token`, rounded down as the pool rounds; None where no pool answers in full."""
+    if token == weth:
+        return amount
+    if amount <= 0:
+        return 0 if amount == 0 else None
+    best: int | None = None
+    for address in pools.by_pair.get(pair_of(token, weth), ()):
+        quote = pools[address].quote_exact_in(token, amount)
+        if quote.completeness is Completeness.COMPLETE and (best is None or quote.amount_out > best):
+            best = quote.amount_out
+    return best
