@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.devnet.builder.bundles import CANCEL_FOR_GOOD, CANCEL_LIFE_NS, Bundle, BundlePool, Insertion, State
 from agent.devnet.builder.rules import Reason
-from agent.devnet.bundles import CANCEL_FOR_GOOD, CANCEL_LIFE_NS, Bundle, BundlePool, Insertion, State
 from agent.devnet.pending import PendingTransaction, decode_pending
 from agent.eth.units import Address, Hash32
 from tests.devnet.test_mempool import signed

@@ -93,9 +93,7 @@ def test_a_bundle_is_committed_or_failed_as_the_vectors_say(rules: dict[str, Any
         assert list(commit.fates) == row["effect"], row
 
 
-@pytest.mark.parametrize(
-    ("ordering", "name"), [(Ordering.GAS_PRICE, "mev_gas_price"), (Ordering.PROFIT, "max_profit")]
-)
+@pytest.mark.parametrize(("ordering", "name"), [(Ordering.GAS_PRICE, "mev_gas_price"), (Ordering.PROFIT, "max_profit")])
 def test_orders_rank_by_price_or_profit_and_unpaid_ones_are_left_out(
     rules: dict[str, Any], ordering: Ordering, name: str
 ) -> None:

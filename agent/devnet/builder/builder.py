@@ -1,0 +1,189 @@
+"""The devnet's block builder: mempool and private order flow in, one block on anvil out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from agent.chain.jsonrpc import RpcError
+from agent.devnet.anvil import Anvil
+from agent.devnet.builder.archived import build_archived
+from agent.devnet.builder.block import BlockMaker, MinedBlock
+from agent.devnet.builder.bundles import Bundle, BundlePool
+from agent.devnet.builder.outcome import BuiltBlock, Drop
+from agent.devnet.builder.ranked import build_ranked
+from agent.devnet.builder.rules import MAX_TRANSACTION_GAS, Ordering, Reason, check_target
+from agent.devnet.mempool import Mempool
+from agent.devnet.pending import PendingTransaction
+from agent.eth.fees import next_base_fee
+from agent.eth.hexes import from_quantity, to_data
+from agent.eth.units import Address, Gas, Hash32, Wei
+from agent.sim.simulator import BlockEnv
+
+SLOT_S = 12
+
+
+class Builder:
+    """Builds blocks on one anvil, which nobody else may mine or send to.
+
+    `lock` is held while the node stands on trial blocks: whoever reads through the devnet's front waits for it, so
+    that no reader ever sees a block that is taken back.
+    `max_transaction_gas` is None before Osaka; anvil 1.7 does not hold that limit itself.
+    """
+
+    def __init__(
+        self,
+        anvil: Anvil,
+        mempool: Mempool,
+        *,
+        ordering: Ordering,
+        bundles: BundlePool | None = None,
+        blocked: frozenset[Address] = frozenset(),
+        max_transaction_gas: int | None = MAX_TRANSACTION_GAS,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.anvil = anvil
+        self.mempool = mempool
+        self.bundles = BundlePool(clock_ns) if bundles is None else bundles
+        self.ordering = ordering
+        self.lock = asyncio.Lock()
+        self.next_env: BlockEnv | None = None
+        """The block being built, where the world knows more than what follows from the head."""
+        self._blocked = blocked
+        self._max_transaction_gas = max_transaction_gas
+        self._maker = BlockMaker(anvil)
+        self._on_block: list[Callable[[BuiltBlock], None]] = []
+
+    def on_block(self, callback: Callable[[BuiltBlock], None]) -> None:
+        """Call back with each block once it stands."""
+        self._on_block.append(callback)
+
+    async def build(self, env: BlockEnv | None = None, *, undisturbed: MinedBlock | None = None) -> BuiltBlock:
+        """Build the next block of mempool and bundles, and keep it.
+
+        `env` None: the world's own next block, else twelve seconds after the head. `undisturbed` spares, in archived
+        order, the execution of the block without bundles.
+        """
+        async with self.lock:
+            if env is None:
+                env = await self.upcoming()
+            public = list(self.mempool)
+            ready, drops = self._eligible(env)
+            if self.ordering is Ordering.ARCHIVED:
+                built, mined = await build_archived(
+                    self._maker, env, public=public, bundles=ready, undisturbed=undisturbed
+                )
+            else:
+                cap = self._max_transaction_gas or env.gas_limit
+                public = [transaction for transaction in public if transaction.gas_limit <= cap]
+                nonces = await self._nonces(public, ready)
+                built, mined = await build_ranked(
+                    self._maker, env, ordering=self.ordering, public=public, bundles=ready, nonces=nonces
+                )
+            self.next_env = None
+        built = msgspec.structs.replace(built, drops=(*drops, *built.drops))
+        self._settle(built, mined, public)
+        for callback in self._on_block:
+            callback(built)
+        return built
+
+    async def execute(self, transactions: Sequence[PendingTransaction], env: BlockEnv) -> MinedBlock:
+        """Mine these alone on the head and take the block back: a simulation as exact as the chain itself."""
+        async with self.lock:
+            return await self._execute(transactions, env)
+
+    async def execute_with_payments(
+        self, transactions: Sequence[PendingTransaction], env: BlockEnv
+    ) -> tuple[MinedBlock, dict[Hash32, int], dict[Hash32, str]]:
+        """Like `execute`, with what each transaction paid and the node's words for those that failed."""
+        async with self.lock:
+            block = await self._maker.make(transactions, env)
+            try:
+                payments = await self._maker.payments(block, [tx.hash for tx in transactions], env.fee_recipient)
+                errors = {}
+                for transaction in transactions:
+                    if transaction.hash not in block.index_by_hash:
+                        said = block.refused.get(transaction.hash)
+                        errors[transaction.hash] = said or (await self._maker.explain(transaction, env))[0]
+            finally:
+                await self._maker.undo(block)
+            return block, payments, errors
+
+    async def undisturbed(self, env: BlockEnv) -> MinedBlock:
+        """The block as the mempool alone makes it, taken back again: what `build` compares with."""
+        return await self.execute(list(self.mempool), env)
+
+    async def upcoming(self) -> BlockEnv:
+        """The block after the head: the world's word for it, or a slot later with the exact base fee."""
+        if self.next_env is not None:
+            return self.next_env
+        head = await self.anvil.call("eth_getBlockByNumber", "latest", False)
+        limit, fee = from_quantity(head["gasLimit"]), from_quantity(head["baseFeePerGas"])
+        return BlockEnv(
+            number=from_quantity(head["number"]) + 1,
+            timestamp=from_quantity(head["timestamp"]) + SLOT_S,
+            base_fee_wei=next_base_fee(Wei(fee), gas_used=Gas(from_quantity(head["gasUsed"])), gas_limit=Gas(limit)),
+            fee_recipient=Address(bytes.fromhex(head["miner"][2:])),
+            gas_limit=limit,
+            prev_randao=from_quantity(head["hash"]),
+        )
+
+    async def _execute(self, transactions: Sequence[PendingTransaction], env: BlockEnv) -> MinedBlock:
+        block = await self._maker.make(transactions, env)
+        await self._maker.undo(block)
+        return block
+
+    def _eligible(self, env: BlockEnv) -> tuple[list[Bundle], list[Drop]]:
+        """Bundles that may go into this block, and those that it turns away at the door."""
+        ready, drops = [], []
+        for bundle in self.bundles.candidates(env.number):
+            reason = check_target(
+                bundle_block=bundle.block_number,
+                min_timestamp=bundle.min_timestamp,
+                max_timestamp=bundle.max_timestamp,
+                block=env.number,
+                timestamp=env.timestamp,
+            )
+            detail = f"block {env.number} at {env.timestamp}"
+            named = {address for tx in bundle.transactions for address in (tx.sender, tx.to) if address is not None}
+            if reason is None and (hit := named & self._blocked):
+                reason, detail = Reason.BLOCKED_ADDRESS, to_data(min(hit))
+            largest = max(transaction.gas_limit for transaction in bundle.transactions)
+            if reason is None and self._max_transaction_gas and largest > self._max_transaction_gas:
+                reason, detail = Reason.INVALID_TRANSACTION, f"gas limit {largest} above {self._max_transaction_gas}"
+            if reason is None and largest > env.gas_limit and not (bundle.reverting or bundle.dropping):
+                reason, detail = Reason.GAS_LEFT, f"gas limit {largest} does not fit {env.gas_limit}"
+            if reason is None:
+                ready.append(bundle)
+            else:
+                drops.append(Drop(bundle, reason, detail))
+        return ready, drops
+
+    async def _nonces(self, public: Sequence[PendingTransaction], bundles: Sequence[Bundle]) -> dict[Address, int]:
+        senders = sorted({tx.sender for tx in public} | {tx.sender for bundle in bundles for tx in bundle.transactions})
+        answers = await self.anvil.rpc.batch(
+            [("eth_getTransactionCount", (to_data(sender), "latest")) for sender in senders]
+        )
+        nonces = {}
+        for sender, answer in zip(senders, answers, strict=True):
+            if not isinstance(answer, RpcError):  # unknown to the archive: its transactions fail by themselves
+                nonces[sender] = from_quantity(answer)
+        return nonces
+
+    def _settle(self, built: BuiltBlock, mined: MinedBlock, public: Sequence[PendingTransaction]) -> None:
+        in_block = [tx for tx in public if tx.hash in mined.index_by_hash]
+        for placement in built.placements:
+            self.bundles.record_included(
+                placement.bundle,
+                block_number=built.number,
+                indices=placement.indices,
+                dropped=placement.dropped,
+                payment_wei=placement.payment_wei,
+            )
+            in_block += [tx for tx in placement.bundle.transactions if tx.hash in mined.index_by_hash]
+        for drop in built.drops:
+            self.bundles.record(drop.bundle, block_number=built.number, reason=drop.reason, detail=drop.detail)
+        self.mempool.drop_mined(in_block)
