@@ -49,8 +49,10 @@ class Piece(NamedTuple):
     b: int
     c: int
     completeness: Completeness
-    roundings: int
-    """Steps before this piece: in exact reals start_out may be higher by as many units, start_in lower by twice as many."""
+    slack_in: int
+    """In exact reals the piece may begin by at most so many input units earlier, because steps before it round up."""
+    slack_out: int
+    """And by at most so many output units higher, because they round down."""
 
 
 class Log(NamedTuple):
@@ -95,6 +97,10 @@ class Pool(Protocol):
 
     def marginal_price(self, token_in: Address) -> tuple[int, int]:
         """(numerator, denominator): units of the other token per unit of `token_in` at size zero, after fee."""
+        ...
+
+    def curve(self, token_in: Address) -> tuple[int, int, int] | None:
+        """(a, b, c) if the whole curve is out(x) = a x / (b + c x) in exact reals; None for kinds with pieces."""
         ...
 
     def piece(self, token_in: Address, amount_in: int) -> Piece:

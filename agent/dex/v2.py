@@ -105,8 +105,9 @@ class V2Pool:
         if amount_in <= 0 or not reserve_in or not reserve_out:
             return Quote(0, 0, _COMPLETE if amount_in <= 0 else _PARTIAL, 0)
         completeness = _COMPLETE
-        if reserve_in + amount_in > MAX_RESERVE:
-            amount_in = max(0, MAX_RESERVE - reserve_in)
+        # A reserve that is already wider belongs to a fork without the 112-bit limit.
+        if reserve_in + amount_in > MAX_RESERVE >= reserve_in:
+            amount_in = MAX_RESERVE - reserve_in
             completeness = _PARTIAL
         kept = amount_in * self.fee_n
         return Quote(amount_in, kept * reserve_out // (reserve_in * self.fee_d + kept), completeness, 0)
@@ -118,7 +119,7 @@ class V2Pool:
             return Quote(0, 0, _COMPLETE, 0)
         if amount_out < reserve_out and reserve_in:
             amount_in = -(-reserve_in * amount_out * self.fee_d // ((reserve_out - amount_out) * self.fee_n))
-            if reserve_in + amount_in <= MAX_RESERVE:
+            if reserve_in + amount_in <= MAX_RESERVE or reserve_in > MAX_RESERVE:
                 return Quote(amount_in, amount_out, _COMPLETE, 0)
         return self.quote_exact_in(token_in, MAX_RESERVE)._replace(completeness=_PARTIAL)
 
@@ -127,16 +128,21 @@ class V2Pool:
         reserve_in, reserve_out = self.reserves(token_in)
         return reserve_out * self.fee_n, reserve_in * self.fee_d
 
+    def curve(self, token_in: Address) -> tuple[int, int, int] | None:
+        """The whole curve as out(x) = a x / (b + c x); the 112-bit limit of reserves is left to the quote."""
+        if token_in == self.token0:
+            return self.reserve1 * self.fee_n, self.reserve0 * self.fee_d, self.fee_n
+        reserve_in, reserve_out = self.reserves(token_in)
+        return reserve_out * self.fee_n, reserve_in * self.fee_d, self.fee_n
+
     def piece(self, token_in: Address, amount_in: int) -> Piece:
         """The whole curve is one piece, up to the 112-bit reserve."""
         reserve_in, reserve_out = self.reserves(token_in)
-        room = MAX_RESERVE - reserve_in
-        if amount_in >= room or not reserve_in or not reserve_out:
+        end_in = MAX_RESERVE - reserve_in if reserve_in <= MAX_RESERVE else None
+        if not reserve_in or not reserve_out or (end_in is not None and amount_in >= end_in):
             top = self.quote_exact_in(token_in, MAX_RESERVE)
-            return Piece(top.amount_in, top.amount_out, None, 0, 1, 0, _PARTIAL, 0)
-        return Piece(
-            0, 0, room, reserve_out * self.fee_n, reserve_in * self.fee_d, self.fee_n, _COMPLETE, 0
-        )
+            return Piece(top.amount_in, top.amount_out, None, 0, 1, 0, _PARTIAL, 0, 0)
+        return Piece(0, 0, end_in, reserve_out * self.fee_n, reserve_in * self.fee_d, self.fee_n, _COMPLETE, 0, 0)
 
     def apply(self, log: Log) -> V2Pool:
         """Sync carries the complete state; every other event leaves the pair as it is."""

@@ -94,6 +94,10 @@ class V3Pool:
             return _NOTHING
         return self._table(zero_for_one=self.is_zero_for_one(token_in)).quote_exact_out(amount_out)
 
+    def curve(self, token_in: Address) -> None:
+        """The curve has pieces."""
+        return None
+
     def piece(self, token_in: Address, amount_in: int) -> Piece:
         """The step of the curve that holds `amount_in`."""
         return self._table(zero_for_one=self.is_zero_for_one(token_in)).piece(amount_in)

@@ -29,7 +29,7 @@ class StepTable:
     """Whole steps from one state in one direction."""
 
     __slots__ = (
-        "_at_tick_price", "_factor", "_limit", "costs", "crossed", "end", "fee_pips", "liquidities",
+        "_at_tick_price", "_factor", "_limit", "_slack_a_step", "costs", "crossed", "end", "fee_pips", "liquidities",
         "max_in", "max_out", "outputs", "prices", "ticks", "tick_map", "zero_for_one",
     )
 
@@ -40,6 +40,8 @@ class StepTable:
         self.zero_for_one = zero_for_one
         self.fee_pips = fee_pips
         self._factor = PIPS - fee_pips
+        # A step's input is rounded up by less than 1, which its fee magnifies, and the fee again by less than 1.
+        self._slack_a_step = 1 - (-PIPS // self._factor)
         self._limit = MIN_SQRT_RATIO + 1 if zero_for_one else MAX_SQRT_RATIO - 1
         self._at_tick_price = False
         self.costs = [0]
@@ -103,7 +105,10 @@ class StepTable:
             self._extend()
         if amount_in >= self.max_in:
             top = self._past_the_end()
-            return Piece(top.amount_in, top.amount_out, None, 0, 1, 0, top.completeness, len(self.costs))
+            steps = len(self.costs)
+            return Piece(
+                top.amount_in, top.amount_out, None, 0, 1, 0, top.completeness, steps * self._slack_a_step, steps
+            )
         costs = self.costs
         k = bisect_left(costs, amount_in + 1) - 1
         end_in = costs[k + 1] if k + 1 < len(costs) else self.max_in
@@ -118,7 +123,7 @@ class StepTable:
             a = liquidity * factor << 192
             b = liquidity * price * price * PIPS
             c = price * factor << 96
-        return Piece(costs[k], self.outputs[k], end_in, a, b, c, _COMPLETE, k)
+        return Piece(costs[k], self.outputs[k], end_in, a, b, c, _COMPLETE, k * self._slack_a_step, k)
 
     def _past_the_end(self) -> Quote:
         assert self.end is not None

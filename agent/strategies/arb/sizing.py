@@ -1,7 +1,6 @@
 """The best size of a cycle, with exact amounts: what it pays is re-quoted to the wei before it is returned.
 
-1. Locate the real optimum: pools give their curve in linear-fractional pieces; on a tuple of pieces the chain is
-   linear-fractional and its optimum closed form. One piece a hop (constant product) needs one step.
+1. Locate the real optimum: closed form where every hop is one curve (`moebius`), else cell by cell (`locate`).
 2. Correct for integers: with a coarse token between, whole stretches of inputs pay the same, so candidates are the
    smallest inputs that reach each nearby amount of each token on the way.
 3. Re-quote exactly. An optimum at the edge of what is known of a pool is the best inside, and says so.
@@ -9,22 +8,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isqrt
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from agent.dex.pool import Completeness, Pool
+from agent.dex.pool import Completeness
 from agent.dex.pool_set import PoolSet
-from agent.eth.units import Address
-from agent.strategies.arb.moebius import best_input_floor, compose, profit_bound
+from agent.strategies.arb import moebius
+from agent.strategies.arb.locate import Route, locate
 from agent.strategies.arb.opportunity import Cycle, Leg
 
 _COMPLETE = Completeness.COMPLETE
-_MAX_MOVES = 400
-"""Bisection alone ends within the bits of an amount; more moves would be a defect."""
+_FAR = 96
+_MAX_ROUNDS = 12
 
-Route = Sequence[tuple[Pool, Address]]
-"""Pools in order, each with the token it is paid in."""
+_Correct = Callable[[Route, tuple[int, ...], int | None], tuple[int, ...]]
 
 
 class Sized(NamedTuple):
@@ -33,7 +30,9 @@ class Sized(NamedTuple):
     amounts: tuple[int, ...]
     """Amount before the first hop, then after each."""
     upper_bound: int | None
+    """No integer input earns more; None where unknown state spoils the proof."""
     limited_by_state: bool
+    """The best size lies at the edge of what is known; more may be behind it."""
 
     @property
     def gross(self) -> int:
@@ -82,91 +81,73 @@ def pays_at_the_margin(route: Route) -> bool:
     return gain > loss
 
 
+def real_size(route: Route) -> Sized | None:
+    """The real optimum, floored and re-quoted, without any correction; None if that input does not pay.
+
+    Falls short of `best_size` by what a unit of the coarsest token on the way is worth.
+    """
+    hops = _curves(route)
+    if hops is None:
+        located = locate(route) if pays_at_the_margin(route) else None
+        return None if located is None else _sized(route, located.amount_in, located.profit_bound)
+    optimum = moebius.real_optimum(hops)
+    return None if optimum is None else _sized(route, optimum.amount_in, optimum.profit_bound)
+
+
 def best_size(route: Route) -> Sized | None:
-    """The most profitable input of the route, or None if nothing pays."""
-    if not pays_at_the_margin(route):
+    """The most profitable input of the route, or None if nothing pays. Costs microseconds: for the hot path."""
+    hops = _curves(route)
+    if hops is None:
+        return _best_over_pieces(route, _correct_near) if pays_at_the_margin(route) else None
+    optimum = moebius.real_optimum(hops)
+    if optimum is None:
         return None
-    located = _locate(route)
-    if located is None:
+    amount = moebius.correct_near(hops, optimum.amount_in, optimum.profit_bound)
+    return _sized(route, amount, optimum.profit_bound) or _best_over_pieces(route, _correct_near)
+
+
+def finest_size(route: Route) -> Sized | None:
+    """As `best_size`, then up to some hundred more inputs for the last few units. Costs up to a millisecond or two."""
+    hops = _curves(route)
+    if hops is None:
+        return _best_over_pieces(route, _correct_far) if pays_at_the_margin(route) else None
+    optimum = moebius.real_optimum(hops)
+    if optimum is None:
         return None
-    start, is_edge_unknown, bound = located
+    amount = moebius.correct_far(hops, optimum.amount_in, optimum.profit_bound)
+    return _sized(route, amount, optimum.profit_bound) or _best_over_pieces(route, _correct_far)
+
+
+def _curves(route: Route) -> list[tuple[int, int, int]] | None:
+    hops = []
+    for pool, token_in in route:
+        curve = pool.curve(token_in)
+        if curve is None:
+            return None
+        hops.append(curve)
+    return hops
+
+
+def _sized(route: Route, amount_in: int, bound: int | None) -> Sized | None:
+    """The exact re-quote of a size; None if it does not pay or a pool cannot take its part."""
+    amounts = run_through(route, amount_in)
+    return Sized(amounts, bound, False) if amounts is not None and amounts[-1] > amounts[0] else None
+
+
+def _best_over_pieces(route: Route, correct: _Correct) -> Sized | None:
+    located = locate(route)
+    start = located.amount_in
     amounts = run_through(route, start) if start else None
-    if amounts is None:
+    if amounts is None and start:
         start = _inside(route, start)
-        amounts = run_through(route, start) if start > 0 else None
-    best = _correct(route, amounts, bound)
-    if best is None or best[-1] <= best[0]:
+        amounts = run_through(route, start) if start else None
+    if amounts is None:
+        # Below one unit of input nothing can be said by the real optimum; the smallest inputs may still pay.
+        amounts = run_through(route, 1)
+    if amounts is None:
         return None
-    return Sized(best, bound, is_edge_unknown)
-
-
-def _locate(route: Route) -> tuple[int, bool, int | None] | None:
-    """(real optimum floored, whether unknown state ends the curve there, bound or None)."""
-    pieces = [pool.piece(token_in, 0) for pool, token_in in route]
-    if all(piece.end_in is not None and not piece.start_in and pool.kind == "v2" for piece, (pool, _) in zip(pieces, route, strict=True)):
-        chain = compose((piece.a, piece.b, piece.c) for piece in pieces)
-        return best_input_floor(chain), False, profit_bound(chain)
-    low, high = 0, None
-    guess = 0
-    is_edge_unknown = False
-    for move in range(_MAX_MOVES):
-        cell = _Cell(route, guess)
-        if cell.flat is not None:
-            high = guess if high is None else min(high, guess)
-            is_edge_unknown = cell.flat is Completeness.UNKNOWN
-            guess = cell.left
-        else:
-            optimum = cell.optimum()
-            if optimum < cell.left:
-                high = cell.left if high is None else min(high, cell.left)
-                is_edge_unknown = False
-            elif cell.right is not None and optimum > cell.right:
-                low = max(low, cell.right)
-            else:
-                return optimum, False, None
-            guess = optimum
-        if high is not None and high - low <= 1:
-            return low, is_edge_unknown, None
-        if high is not None and (not low < guess < high or move % 4 == 3):
-            guess = (low + high) // 2
-        elif guess <= low:
-            guess = low + 1 if high is None else (low + high) // 2
-    return low, is_edge_unknown, None
-
-
-class _Cell:
-    """The chain around one input: (p x + q) / (r x + s) between `left` and `right`."""
-
-    __slots__ = ("flat", "left", "p", "q", "r", "right", "s")
-
-    def __init__(self, route: Route, amount: int) -> None:
-        p, q, r, s = 1, 0, 0, 1
-        self.left = 0
-        self.right: int | None = None
-        self.flat: Completeness | None = None
-        for pool, token_in in route:
-            piece = pool.piece(token_in, amount)
-            start_in, start_out, end_in, a, b, c, completeness, _ = piece
-            # Inverse of the chain so far at the piece's borders, where it reaches them at all.
-            if p > r * start_in:
-                self.left = max(self.left, -(-(s * start_in - q) // (p - r * start_in)))
-            if not a:
-                self.flat = completeness
-                return
-            if end_in is not None and p > r * end_in:
-                right = (s * end_in - q) // (p - r * end_in)
-                self.right = right if self.right is None else min(self.right, right)
-            top = start_out * c + a
-            offset = start_out * b - top * start_in
-            base = b - c * start_in
-            p, q, r, s = top * p + offset * r, top * q + offset * s, c * p + base * r, c * q + base * s
-            spent = amount - start_in
-            amount = start_out + a * spent // (b + c * spent)
-        self.p, self.q, self.r, self.s = p, q, r, s
-
-    def optimum(self) -> int:
-        """Where the slope is 1 on this piece continued, floored; may lie outside it."""
-        return (isqrt(self.p * self.s - self.q * self.r) - self.s) // self.r
+    best = correct(route, amounts, located.profit_bound)
+    return Sized(best, located.profit_bound, located.is_edge_unknown) if best[-1] > best[0] else None
 
 
 def _inside(route: Route, amount: int) -> int:
@@ -184,7 +165,7 @@ def _inside(route: Route, amount: int) -> int:
             return amount
         if amount <= 0:
             return 0
-    return max(amount - 1, 0)
+    return 0
 
 
 def _pull_back(route: Route, index: int, amount: int) -> int | None:
@@ -199,25 +180,47 @@ def _pull_back(route: Route, index: int, amount: int) -> int | None:
     return amount
 
 
-def _correct(route: Route, amounts: tuple[int, ...] | None, bound: int | None) -> tuple[int, ...] | None:
-    """The best amounts reachable by moving to nearby amounts of each token on the way, to a fixed point."""
+def _correct_near(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
+    """The best amounts found by moving to nearby amounts of each token on the way, to a fixed point.
+
+    Of inputs that pay the same, the smallest. Stops at the bound: nothing better exists.
+    """
     best = amounts
-    if best is None:
-        return None
     tried = {best[0]}
-    is_improving = True
-    while is_improving and (bound is None or best[-1] - best[0] < bound):
-        is_improving = False
+    for _ in range(_MAX_ROUNDS):
+        if bound is not None and best[-1] - best[0] >= bound:
+            return best
         around = best
         for index in range(len(route)):
-            for shift in (0, -1, 1, -2, 2, -3, 3):
+            for shift in moebius.NEAR:
                 target = around[index + 1] + shift
                 amount = _pull_back(route, index, target) if target > 0 else None
-                if amount is None or amount in tried:
-                    continue
-                tried.add(amount)
-                candidate = run_through(route, amount)
-                if candidate is not None and candidate[-1] - candidate[0] > best[-1] - best[0]:
-                    best = candidate
-                    is_improving = True
+                if amount is not None and amount not in tried:
+                    tried.add(amount)
+                    found = run_through(route, amount)
+                    if found is not None and _rank(found) > _rank(best):
+                        best = found
+        if best is around:
+            return best
     return best
+
+
+def _correct_far(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
+    """As `_correct_near`, then the amounts of the coarsest token within `_FAR` of the real optimum."""
+    best = _correct_near(route, amounts, bound)
+    if bound is not None and best[-1] - best[0] >= bound:
+        return best
+    index = min(range(len(route)), key=lambda position: amounts[position + 1])
+    middle = amounts[index + 1]
+    for target in range(max(1, middle - _FAR), middle + _FAR + 1):
+        pulled = _pull_back(route, index, target)
+        # Exact-output rounding of some kinds asks for a unit more than exact input needs.
+        for amount in (pulled, pulled - 1) if pulled is not None else ():
+            found = run_through(route, amount) if amount > 0 else None
+            if found is not None and _rank(found) > _rank(best):
+                best = found
+    return _correct_near(route, best, bound)
+
+
+def _rank(amounts: tuple[int, ...]) -> tuple[int, int]:
+    return amounts[-1] - amounts[0], -amounts[0]
