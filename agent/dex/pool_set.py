@@ -100,6 +100,17 @@ class PoolSet:
             return self, frozenset()
         return self._with_changed(changed), frozenset(changed)
 
+    def differences(self, other: PoolSet) -> list[Address]:
+        """Addresses whose pool is another value, or in only one of the two; cheap for sets that share their base."""
+        if self._base is other._base:
+            mine, theirs = self._changed, other._changed
+            found = [address for address, pool in mine.items() if other[address] is not pool]
+            found.extend(address for address in theirs if address not in mine and self[address] is not other[address])
+            return found
+        found = [pool.address for pool in self if other.get(pool.address) is not pool]
+        found.extend(address for address in other._base if address not in self._base)
+        return found
+
     def with_pools(self, pools: Iterable[Pool]) -> PoolSet:
         """The set with these pools added, or put in place of those with the same address."""
         given = {pool.address: pool for pool in pools}

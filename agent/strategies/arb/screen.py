@@ -1,0 +1,95 @@
+"""A fast gate before sizing: sums of logarithms of marginal rates, over the cycles that a change touched.
+
+Floats only rule out: a cycle is passed over when its summed logarithm is below -SLACK. Each rate is the logarithm of an
+exact fraction of integers below 2^700, so each of at most 8 logarithms is off by less than 2^-43 and the sum of all by less
+than 2^-39 < 2e-12; SLACK is 500 times that, so no cycle that pays exactly is lost. Survivors are decided by exact integers.
+
+One screen holds one state at a time and is moved from state to state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.dex.pool import Pool
+from agent.dex.pool_set import PoolSet
+from agent.eth.units import Address
+from agent.strategies.arb.cycles import CycleIndex
+
+SLACK = 1e-9
+
+_Integers = npt.NDArray[np.int32]
+_NONE: _Integers = np.empty(0, dtype=np.int32)
+
+
+class Screen:
+    """Log rates by edge and the edges of each cycle, as arrays."""
+
+    __slots__ = ("_cycle_edges", "_cycles_by_pool", "_edge_of_pool", "_index", "_log_rates", "_pools")
+
+    def __init__(self, index: CycleIndex, pools: PoolSet) -> None:
+        self._index = index
+        self._edge_of_pool: dict[Address, int] = {}
+        self._pools = pools
+        self._rebuild(pools)
+
+    def _rebuild(self, pools: PoolSet) -> None:
+        """Take in the index as it is now; edge 0 is the missing hop of a shorter cycle, at rate 1."""
+        self._edge_of_pool = {address: 1 + 2 * i for i, address in enumerate(self._index.by_pool)}
+        self._log_rates = np.full(1 + 2 * len(self._edge_of_pool), -np.inf)
+        self._log_rates[0] = 0.0
+        tokens = {pool.address: pool.token0 for pool in pools}
+        edges = np.zeros((self._index.max_hops, len(self._index.cycles)), dtype=np.int32)
+        for number, cycle in enumerate(self._index.cycles):
+            for position, hop in enumerate(cycle.hops):
+                edge = self._edge_of_pool[hop.pool]
+                edges[position, number] = edge if hop.token_in == tokens.get(hop.pool) else edge + 1
+        self._cycle_edges = edges
+        self._cycles_by_pool = {
+            address: np.array(numbers, dtype=np.int32) for address, numbers in self._index.by_pool.items()
+        }
+        self._pools = pools
+        self._update(pools)
+
+    def move_to(self, pools: PoolSet) -> None:
+        """Make `pools` the state that is screened."""
+        if len(self._edge_of_pool) != len(self._index.by_pool):
+            self._rebuild(pools)
+            return
+        for address in pools.differences(self._pools):
+            pool = pools.get(address)
+            edge = self._edge_of_pool.get(address)
+            if edge is None:
+                continue
+            if pool is None:
+                self._log_rates[edge] = self._log_rates[edge + 1] = -np.inf
+            else:
+                self._update((pool,))
+        self._pools = pools
+
+    def _update(self, pools: Iterable[Pool]) -> None:
+        for pool in pools:
+            edge = self._edge_of_pool.get(pool.address)
+            if edge is not None:
+                self._log_rates[edge] = _log_rate(*pool.marginal_price(pool.token0))
+                self._log_rates[edge + 1] = _log_rate(*pool.marginal_price(pool.token1))
+
+    def survivors(self, touched: Iterable[Address] | None) -> list[int]:
+        """Numbers of the cycles through any of these pools (None: of all) that may pay at the margin, ascending."""
+        if touched is None:
+            sums = self._log_rates[self._cycle_edges].sum(axis=0)
+            return [int(number) for number in np.flatnonzero(sums > -SLACK)]
+        groups = [self._cycles_by_pool.get(address, _NONE) for address in touched]
+        if not groups:
+            return []
+        numbers = np.concatenate(groups)
+        sums = self._log_rates[self._cycle_edges[:, numbers]].sum(axis=0)
+        return sorted(set(numbers[sums > -SLACK].tolist()))
+
+
+def _log_rate(numerator: int, denominator: int) -> float:
+    return math.log(numerator) - math.log(denominator) if numerator and denominator else -math.inf
