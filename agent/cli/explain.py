@@ -6,7 +6,7 @@ import difflib
 
 import click
 
-from agent.cli.codes import CODES
+from agent.cli.codes import pages
 from agent.cli.command import agent_command
 from agent.cli.output import Output
 from agent.errors import UsageError
@@ -17,9 +17,10 @@ from agent.requests import Answer
 @click.argument("code")
 def command(output: Output, code: str) -> int:
     """Explain a code of an error, drop or refusal."""
-    page = CODES.get(code.upper())
+    known = pages()
+    page = known.get(code.upper())
     if page is None:
-        close = difflib.get_close_matches(code.upper(), CODES, n=3)
+        close = difflib.get_close_matches(code.upper(), known, n=3)
         raise UsageError(
             f"no code is called {code[:64]!r}",
             hint=f"did you mean {', '.join(close)}?" if close else "all codes: docs/reference/codes.md",
