@@ -29,12 +29,13 @@ class _ErrorObject(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     id: int | None = None
-    result: Any = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
     error: _ErrorObject | None = None
 
 
 _decode_one = msgspec.json.Decoder(_Answer).decode
 _decode_many = msgspec.json.Decoder(list[_Answer]).decode
+_decode_result = msgspec.json.Decoder().decode
 
 
 class IpcRpc(asyncio.Protocol):
@@ -43,7 +44,7 @@ class IpcRpc(asyncio.Protocol):
     def __init__(self, *, peer: str = "anvil") -> None:
         self.peer = peer
         self._transport: asyncio.Transport | None = None
-        self._pending: dict[int, tuple[str, asyncio.Future[Any]]] = {}
+        self._pending: dict[int, tuple[str, asyncio.Future[msgspec.Raw]]] = {}
         self._parts: list[bytes] = []
         self._last_id = 0
 
@@ -56,6 +57,10 @@ class IpcRpc(asyncio.Protocol):
 
     async def call(self, method: str, params: Sequence[Any] = ()) -> Any:
         """Result of one request; RpcError when the node says no, ProtocolError when it has gone."""
+        return _decode_result(await self.call_raw(method, params))
+
+    async def call_raw(self, method: str, params: Sequence[Any] = ()) -> msgspec.Raw:
+        """Like `call`, the result as the node's own JSON text."""
         request_id, future = self._expect(method)
         self._write(encode_request(request_id, method, params))
         return await future
@@ -67,11 +72,16 @@ class IpcRpc(asyncio.Protocol):
         expected = [self._expect(method) for method, _ in requests]
         members = [encode_request(number, *request) for (number, _), request in zip(expected, requests, strict=True)]
         self._write(join_batch(members))
-        results = await asyncio.gather(*(future for _, future in expected), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, RpcError):
-                raise result
-        return list(results)
+        outcomes = await asyncio.gather(*(future for _, future in expected), return_exceptions=True)
+        results: list[Any | RpcError] = []
+        for outcome in outcomes:
+            if isinstance(outcome, RpcError):
+                results.append(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                results.append(_decode_result(outcome))
+        return results
 
     async def ordered(self, requests: Sequence[Request]) -> list[Any | RpcError]:
         """Like `batch`, carried out one after the other."""
@@ -111,11 +121,11 @@ class IpcRpc(asyncio.Protocol):
             if not future.done():
                 future.set_exception(ProtocolError(f"{self.peer} closed the connection", peer=self.peer, method=method))
 
-    def _expect(self, method: str) -> tuple[int, asyncio.Future[Any]]:
+    def _expect(self, method: str) -> tuple[int, asyncio.Future[msgspec.Raw]]:
         if self._transport is None or self._transport.is_closing():
             raise ProtocolError(f"the connection to {self.peer} is closed", peer=self.peer, method=method)
         self._last_id += 1
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._pending[self._last_id] = (method, future)
         return self._last_id, future
 
