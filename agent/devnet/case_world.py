@@ -20,10 +20,13 @@ from agent.devnet.replay import CaseNode, Replay
 from agent.dex.pool import LeftOut, Log
 from agent.dex.pool_set import PoolSet
 from agent.engine.executor import Executor
+from agent.engine.proving import prove_pools
 from agent.errors import SetupError
 from agent.eth.hexes import from_data
 from agent.eth.keccak import keccak256
 from agent.eth.units import WEI_PER_ETHER, Address, Hash32
+from agent.sim.node import NodeSimulator
+from agent.sim.probe import Prober
 from agent.sim.simulator import Slot
 from agent.venues.onchain.executor import build_for_fork, load_build, runtime_code, runtime_code_hash, storage
 
@@ -50,6 +53,7 @@ class CaseWorld:
         self.executor = executor
         self.records: list[PoolRecord] = []
         self.left_out: list[LeftOut] = []
+        self.known = 0
         self.pools = PoolSet()
         self.replay: Replay | None = None
 
@@ -91,9 +95,12 @@ class CaseWorld:
     async def _find_pools(self) -> None:
         contracts = [address for address in self.case.accounts if self.case.code_of(address)]
         rpc, probe = self.node.anvil.rpc, self.identities.probe
-        self.records, unreadable = await identify(rpc, contracts, sender=probe)
+        found, unreadable = await identify(rpc, contracts, sender=probe)
+        prober = Prober(NodeSimulator(rpc), self.node.env, probe=probe)
+        self.records, refused = await prove_pools(prober, found, trusted={token.address for token in START_TOKENS})
         pools, unloadable = await load_pools(rpc, self.records, sender=probe)
-        self.left_out = [*unreadable, *unloadable]
+        self.known = len(found)
+        self.left_out = [*unreadable, *refused, *unloadable]
         self.pools = PoolSet(pools)
 
     async def _plant_executor(self, code: bytes) -> None:
@@ -134,6 +141,10 @@ class CaseWorld:
 def logs_of(receipt: dict[str, Any]) -> list[Log]:
     """A receipt's events as pools read them."""
     return [
-        Log(Address(from_data(log["address"])), tuple(from_data(topic) for topic in log["topics"]), from_data(log["data"]))
+        Log(
+            Address(from_data(log["address"])),
+            tuple(from_data(topic) for topic in log["topics"]),
+            from_data(log["data"]),
+        )
         for log in receipt["logs"]
     ]

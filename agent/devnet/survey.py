@@ -87,7 +87,7 @@ def empty_result(world: CaseWorld, *, run: str, command: str) -> RunResult:
         executor_address=address_text(world.executor.address),
         executor_build=world.executor.build,
         executor_code_hash=to_data(world.executor.code_hash),
-        pools_known=len(world.records),
+        pools_known=world.known,
         pools_quotable=len(world.pools),
         left_out=list(world.left_out),
     )

@@ -1,0 +1,43 @@
+"""Which of the pools found may be quoted: fees proved, tokens that deliver what is sent.
+
+A pool from a known factory has a proved fee. Any other V2 pool is probed; any other V3 pool keeps the fee of its getter
+and is proved or refused by the first execution through it. A pool with a token that taxes transfers is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+import msgspec
+
+from agent.chain.discovery import PoolRecord
+from agent.dex.pool import LeftOut
+from agent.eth.units import Address
+from agent.sim.probe import Prober
+
+
+async def prove_pools(
+    prober: Prober, records: list[PoolRecord], *, trusted: Set[Address]
+) -> tuple[list[PoolRecord], list[LeftOut]]:
+    """Records that may be quoted, with their fees, and those left out. Tokens in `trusted` are not probed."""
+    holdings = [
+        (token, record.address)
+        for record in records
+        for token in (record.token0, record.token1)
+        if token not in trusted
+    ]
+    taxed = {verdict.pool: verdict for verdict in await prober.tokens(holdings) if verdict.is_plain is False}
+    proved: list[PoolRecord] = []
+    left_out: list[LeftOut] = []
+    for record in records:
+        if (verdict := taxed.get(record.address)) is not None:
+            left_out.append(LeftOut(record.address, "taxed_token", f"0x{verdict.token.hex()}: {verdict.detail}"))
+        elif record.is_proved or record.kind != "v2":
+            proved.append(record)
+        else:
+            proof = await prober.v2_fee(record.address, record.token0, record.token1)
+            if proof.fee_pips is None:
+                left_out.append(LeftOut(record.address, "unproved_fee", proof.detail))
+            else:
+                proved.append(msgspec.structs.replace(record, fee_pips=proof.fee_pips, is_proved=True))
+    return proved, left_out
