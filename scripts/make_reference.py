@@ -110,13 +110,13 @@ def config_page() -> str:
         NOTE,
         "# Configuration",
         "",
-        "TOML. Layers, weakest first: the defaults below; `--config FILE`, repeatable, and without one `./mev-agent.toml`",
-        "if it is there; variables `MEV_AGENT__SECTION__KEY`; `--set section.key=value`. Tables merge, arrays replace.",
-        "An unknown key, also in a variable, is a mistake; all mistakes are told at once, each with its line. Tables",
-        "whose name begins with `x-` are yours and pass unread.",
+        "TOML. Layers, weakest first: the defaults below; `--config FILE`, repeatable, and without one",
+        "`./mev-agent.toml` if it is there; variables `MEV_AGENT__SECTION__KEY`; `--set section.key=value`.",
+        "Tables merge, arrays replace. An unknown key, also in a variable, is a mistake; all mistakes are told at",
+        "once, each with its line. Tables whose name begins with `x-` are yours and pass unread.",
         "",
-        'Amounts are an integer of wei or text such as `"0.3 ether"` and `"12 gwei"`, parsed exactly. A secret is never',
-        'in the file, only where it lies: `"keystore:NAME"`, `"env:NAME"`, `"file:PATH"`.',
+        'Amounts are an integer of wei or text such as `"0.3 ether"` and `"12 gwei"`, parsed exactly. A secret is',
+        'never in the file, only where it lies: `"keystore:NAME"`, `"env:NAME"`, `"file:PATH"`.',
         "",
         "| key | default | meaning |",
         "|---|---|---|",
@@ -125,7 +125,9 @@ def config_page() -> str:
     for name, field in File.model_fields.items():
         if name not in tables:
             key = field.alias or name
-            lines.append(f"| `{key}` | `{field.default!r}` | {field.description or 'The version of this format.'} |")
+            lines.append(
+                f"| `{key}` | `{written(key, field.default)}` | {field.description or 'The version of this format.'} |"
+            )
     for table, model in tables.items():
         lines += ["", f"## [{table}]", "", str(model.__doc__), "", "| key | default | meaning |", "|---|---|---|"]
         for key, inner in model.model_fields.items():
@@ -147,8 +149,8 @@ def codes_page() -> str:
         NOTE,
         "# Codes",
         "",
-        "`E_` is an error, `D_` a drop (a decision not to act), `R_` a refusal of the risk core. `mev-agent explain CODE`",
-        "says the same without a network.",
+        "`E_` is an error, `D_` a drop (a decision not to act), `R_` a refusal of the risk core. ",
+        "`mev-agent explain CODE` says the same without a network.",
     ]
     for code, page in sorted(pages().items()):
         lines += ["", f"## {code}", "", page.meaning, "", f"*What to do:* {page.remedy}"]

@@ -74,6 +74,7 @@ def _reference(value: object, kinds: tuple[Literal["env", "file", "keystore"], .
 
 
 Wei = Annotated[int, BeforeValidator(_amount, json_schema_input_type=int | str), Field(ge=0)]
+PositiveWei = Annotated[int, BeforeValidator(_amount, json_schema_input_type=int | str), Field(ge=1)]
 AddressText = Annotated[
     bytes,
     BeforeValidator(_address, json_schema_input_type=str),
@@ -90,14 +91,12 @@ class Section(BaseModel):
 
 
 class Risk(Section):
-    """What the risk core refuses to pass."""
+    """What the risk core refuses to pass. The defaults suit local worlds; choose your own before going live."""
 
-    min_net_wei: Wei = Field(
-        100_000_000_000_000, description="Least profit after gas and bid for which anything is sent."
-    )
-    max_gas_wei_per_day: Wei = Field(50_000_000_000_000_000, description="Gas that may be lost in one day (UTC).")
-    max_exposure_wei: Wei = Field(10_000_000_000_000_000_000, description="Largest value that one bundle may move.")
-    max_bundles_per_slot: int = Field(8, ge=1, le=64, description="Bundles sent in one slot, over all keys.")
+    min_net_wei: PositiveWei = Field(1, description="Least profit after gas and bid for which anything is sent.")
+    max_gas_wei_per_day: Wei = Field(10**18, description="Gas paid in one day (UTC), live bundles at their worst.")
+    max_exposure_wei: Wei = Field(10**18, description="Worst gas of all live bundles together.")
+    max_bundles_per_slot: int = Field(32, ge=1, le=64, description="Bundles sent in one slot, over all keys.")
     max_state_age_blocks: int = Field(
         0, ge=0, le=16, description="Blocks by which the state behind a candidate may lag."
     )

@@ -71,7 +71,7 @@ def written(name: str, value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(written(name, item) for item in value)}]"
     if name.endswith(("_wei", "_wei_per_day")):
-        return f'"{_ether(value)} ether"'
+        return f'"{_ether(value)} ether"' if value >= 10**12 else str(value)
     return str(value)
 
 
