@@ -3,6 +3,7 @@
 from agent.devnet.slice.describe import PoolRow, describe
 from agent.devnet.slice.figures import BASE_FEE_WEI, GAS_LIMIT
 from agent.devnet.slice.planting import build_slice
+from agent.devnet.slice.records import pool_records
 from agent.devnet.slice.traffic import Traffic
 from agent.devnet.slice.world import CHAIN_ID, CONTRACTS, HARDFORK, Slice, SlicePool, SliceToken, SliceUser
 
@@ -20,4 +21,5 @@ __all__ = [
     "Traffic",
     "build_slice",
     "describe",
+    "pool_records",
 ]

@@ -1,10 +1,10 @@
 """Ordinary users of the slice: seeded swaps through the real routers, slot after slot.
 
-Who comes, in which pool, in which direction and in which class of size is decided by the seed and the slot alone;
-amounts and minimum outputs follow the prices that the users see, which `settle` takes from the chain. So two runs
-with equal seeds and equal blocks give equal bytes, whatever the clock says.
+Who comes, to which pool, in which direction and in which class of size is decided by the seed and the slot alone
+(rebalancers excepted, who go where the price is worst); amounts and minimum outputs follow the prices that the users
+see, which `settle` takes from the chain. So equal seeds and equal blocks give equal bytes, whatever the clock says.
 
-Most swaps are small and move nothing worth a transaction. *Whales* move one pool by up to a few percent, which opens
+Most swaps are small and move nothing worth a transaction. *Whales* move one pool by up to 1.6 %, which opens
 arbitrage worth more than gas; *rebalancers* push the pool that is furthest from the reference prices back, which
 closes it when nobody else did. Reference prices walk a little every slot and stay within 3 % of where they began.
 """
@@ -27,7 +27,7 @@ DEADLINE_S = 300
 MAX_PER_SLOT = 32
 _MIN_PER_SLOT = 4
 _WALK_LIMIT_BPS = 300
-_WHALE_CAP_USD = 400_000
+_WHALE_CAP_USD = 150_000
 _REBALANCE_FROM_BPS = 25
 _REBALANCE_LOOKS_AT = 12
 _BPS = 10_000
@@ -120,11 +120,11 @@ class Traffic:
                 prices[token.address] = stepped
 
     def _plan(self, dice: random.Random, role: int) -> _Plan | None:
-        if role < 68:
+        if role < 72:
             return self._small(dice)
-        if role < 80:
+        if role < 86:
             return self._two_hops(dice)
-        if role < 87:
+        if role < 91:
             return self._whale(dice)
         return self._rebalance(dice)
 
@@ -151,7 +151,7 @@ class Traffic:
     def _whale(self, dice: random.Random) -> _Plan | None:
         pool = dice.choice(self._world.pools)
         token_in = dice.choice((pool.token0, pool.token1))
-        move_bps = dice.randint(60, 240)
+        move_bps = dice.randint(40, 160)
         reserve_in, _ = self._market.reserves(pool, token_in)
         amount_in = min(reserve_in * move_bps // (2 * _BPS), self._market.amount_of_usd(token_in, _WHALE_CAP_USD))
         gas = _GAS_WHALE_V3 if pool.kind == "v3" else _GAS_V2
