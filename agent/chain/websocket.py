@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 from urllib.parse import urlsplit
@@ -71,13 +72,15 @@ class WsRpc(StreamRpc):
                     auto_ping_idle_timeout=PING_AFTER_S,
                     auto_ping_reply_timeout=PONG_WITHIN_S,
                 )
+                _bound_silence(transport)
         except (OSError, WSError, TimeoutError) as error:
+            is_gone = isinstance(error, OSError) and error.errno == errno.EBADF
+            what = "it closed the connection at once" if is_gone else str(error)[:200] or type(error).__name__
             raise SetupError(
-                f"cannot open a WebSocket to the node at {peer}: {str(error)[:200] or type(error).__name__}",
+                f"cannot open a WebSocket to the node at {peer}: {what}",
                 hint="check that the node runs, offers WebSocket, and that the URL and its key are right",
             ) from error
         rpc._transport = transport
-        _bound_silence(transport)
         return rpc
 
     def _write(self, body: bytes) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
+
+from agent.chain.heads import HeadEvent, HeadFeed
+from agent.devnet.anvil import Anvil
+
+CHAIN_ID = 31_337
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
 
@@ -29,3 +35,21 @@ async def serve() -> AsyncIterator[Serve]:
     yield start
     for runner in runners:
         await runner.cleanup()
+
+
+@pytest.fixture
+async def chain_node() -> AsyncIterator[Anvil]:
+    """A bare anvil that mines only when told to."""
+    async with await Anvil.start(hardfork="osaka", gas_limit=30_000_000, chain_id=CHAIN_ID) as node:
+        yield node
+
+
+async def read_until(feed: HeadFeed, wanted: bytes | None, *, within_s: float = 30.0) -> list[HeadEvent]:
+    """Events of a feed up to the block with the wanted hash being its tip."""
+    events: list[HeadEvent] = []
+    async with asyncio.timeout(within_s):
+        while True:
+            events.append(await feed.events.get())
+            tip = feed.chain.tip
+            if feed.events.empty() and tip is not None and tip.hash == wanted:
+                return events
