@@ -16,14 +16,19 @@ from agent.devnet.builder.bundles import Bundle, BundlePool
 from agent.devnet.builder.outcome import BuiltBlock, Drop
 from agent.devnet.builder.ranked import build_ranked
 from agent.devnet.builder.rules import MAX_TRANSACTION_GAS, Ordering, Reason, check_target
+from agent.devnet.builder.simulate import SimulatedTransaction, simulate_at, simulate_next
 from agent.devnet.mempool import Mempool
 from agent.devnet.pending import PendingTransaction
+from agent.errors import Rejected
 from agent.eth.fees import next_base_fee
-from agent.eth.hexes import from_quantity, to_data
-from agent.eth.units import Address, Gas, Hash32, Wei
+from agent.eth.hexes import from_quantity, to_data, to_quantity
+from agent.eth.keccak import keccak256
+from agent.eth.units import Address, Gas, Wei
 from agent.sim.simulator import BlockEnv
 
 SLOT_S = 12
+DEVNET_FEE_RECIPIENT = Address(keccak256(b"mev-agent devnet builder")[12:])
+"""Where payments go when the world names nobody; no key to it is known."""
 
 
 class Builder:
@@ -43,12 +48,14 @@ class Builder:
         bundles: BundlePool | None = None,
         blocked: frozenset[Address] = frozenset(),
         max_transaction_gas: int | None = MAX_TRANSACTION_GAS,
+        fee_recipient: Address = DEVNET_FEE_RECIPIENT,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.anvil = anvil
         self.mempool = mempool
         self.bundles = BundlePool(clock_ns) if bundles is None else bundles
         self.ordering = ordering
+        self.fee_recipient = fee_recipient
         self.lock = asyncio.Lock()
         self.next_env: BlockEnv | None = None
         """The block being built, where the world knows more than what follows from the head."""
@@ -69,7 +76,7 @@ class Builder:
         """
         async with self.lock:
             if env is None:
-                env = await self.upcoming()
+                env = await self._upcoming()
             public = list(self.mempool)
             ready, drops = self._eligible(env)
             if self.ordering is Ordering.ARCHIVED:
@@ -90,51 +97,56 @@ class Builder:
             callback(built)
         return built
 
-    async def execute(self, transactions: Sequence[PendingTransaction], env: BlockEnv) -> MinedBlock:
-        """Mine these alone on the head and take the block back: a simulation as exact as the chain itself."""
-        async with self.lock:
-            return await self._execute(transactions, env)
+    async def simulate(
+        self, transactions: Sequence[PendingTransaction], env: BlockEnv, *, state_block: int | None = None
+    ) -> list[SimulatedTransaction]:
+        """What these would do, alone, on the state after `state_block` (None: the head).
 
-    async def execute_with_payments(
-        self, transactions: Sequence[PendingTransaction], env: BlockEnv
-    ) -> tuple[MinedBlock, dict[Hash32, int], dict[Hash32, str]]:
-        """Like `execute`, with what each transaction paid and the node's words for those that failed."""
+        Rejected, with the reason in the relay's words, if one of them cannot be executed at all.
+        """
         async with self.lock:
-            block = await self._maker.make(transactions, env)
-            try:
-                payments = await self._maker.payments(block, [tx.hash for tx in transactions], env.fee_recipient)
-                errors = {}
-                for transaction in transactions:
-                    if transaction.hash not in block.index_by_hash:
-                        said = block.refused.get(transaction.hash)
-                        errors[transaction.hash] = said or (await self._maker.explain(transaction, env))[0]
-            finally:
-                await self._maker.undo(block)
-            return block, payments, errors
+            head = from_quantity(await self.anvil.call("eth_blockNumber"))
+            if state_block in (None, head) and env.number == head + 1:
+                return await simulate_next(self._maker, self.anvil, transactions, env)
+            return await simulate_at(
+                self.anvil, transactions, env, state_block=head if state_block is None else state_block
+            )
 
     async def undisturbed(self, env: BlockEnv) -> MinedBlock:
         """The block as the mempool alone makes it, taken back again: what `build` compares with."""
-        return await self.execute(list(self.mempool), env)
+        async with self.lock:
+            block = await self._maker.make(list(self.mempool), env)
+            await self._maker.undo(block)
+            return block
 
     async def upcoming(self) -> BlockEnv:
         """The block after the head: the world's word for it, or a slot later with the exact base fee."""
         if self.next_env is not None:
             return self.next_env
-        head = await self.anvil.call("eth_getBlockByNumber", "latest", False)
+        async with self.lock:
+            return await self._upcoming()
+
+    async def env_after(self, block: int) -> BlockEnv:
+        """The child of a block, one slot later: number, time and base fee follow from its header."""
+        async with self.lock:
+            return await self._env_after(to_quantity(block))
+
+    async def _upcoming(self) -> BlockEnv:
+        return self.next_env if self.next_env is not None else await self._env_after("latest")
+
+    async def _env_after(self, tag: str) -> BlockEnv:
+        head = await self.anvil.call("eth_getBlockByNumber", tag, False)
+        if head is None:
+            raise Rejected("header not found", method="eth_callBundle")
         limit, fee = from_quantity(head["gasLimit"]), from_quantity(head["baseFeePerGas"])
         return BlockEnv(
             number=from_quantity(head["number"]) + 1,
             timestamp=from_quantity(head["timestamp"]) + SLOT_S,
             base_fee_wei=next_base_fee(Wei(fee), gas_used=Gas(from_quantity(head["gasUsed"])), gas_limit=Gas(limit)),
-            fee_recipient=Address(bytes.fromhex(head["miner"][2:])),
+            fee_recipient=self.fee_recipient,
             gas_limit=limit,
             prev_randao=from_quantity(head["hash"]),
         )
-
-    async def _execute(self, transactions: Sequence[PendingTransaction], env: BlockEnv) -> MinedBlock:
-        block = await self._maker.make(transactions, env)
-        await self._maker.undo(block)
-        return block
 
     def _eligible(self, env: BlockEnv) -> tuple[list[Bundle], list[Drop]]:
         """Bundles that may go into this block, and those that it turns away at the door."""

@@ -46,6 +46,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     refund_percent: int = 0
     refund_recipient: Address | None = None
     refund_transactions: tuple[Hash32, ...] = ()
+    is_refund_delayed: bool = False
+    """The refund is owed, and paid outside the block."""
     is_private_transaction: bool = False
 
     @property

@@ -267,6 +267,9 @@ def _refund(order: _Order, payments: dict[Hash32, int], refunds: CombinedRefunds
     hashes = bundle.refund_transactions or (bundle.transactions[-1].hash,)
     recipient = bundle.refund_recipient or bundle.transactions[0].sender
     profit_wei = max(0, sum(payments.get(h, 0) for h in hashes))
+    if bundle.is_refund_delayed:  # no payout in the block, so no gas to bear
+        share_wei = profit_wei * bundle.refund_percent // 100
+        return Refund(refund_wei=share_wei, payout_cost_wei=0, builder_keeps_wei=profit_wei - share_wei)
     return refunds.add(recipient, profit_wei=profit_wei, percent=bundle.refund_percent)
 
 
