@@ -83,16 +83,16 @@ class V3Pool:
         if amount_in <= 0:
             return _NOTHING
         if token_in == self.token0:
-            table = self._table_down or self._table(zero_for_one=True)
+            table = self._table_down or self.step_table(zero_for_one=True)
         else:
-            table = self._table_up or self._table(zero_for_one=self.is_zero_for_one(token_in))
+            table = self._table_up or self.step_table(zero_for_one=self.is_zero_for_one(token_in))
         return table.quote_exact_in(amount_in)
 
     def quote_exact_out(self, token_in: Address, amount_out: int) -> Quote:
         """Input the contract takes for `amount_out`; PARTIAL past all liquidity, UNKNOWN past what is known."""
         if amount_out <= 0:
             return _NOTHING
-        return self._table(zero_for_one=self.is_zero_for_one(token_in)).quote_exact_out(amount_out)
+        return self.step_table(zero_for_one=self.is_zero_for_one(token_in)).quote_exact_out(amount_out)
 
     def curve(self, token_in: Address) -> None:
         """The curve has pieces."""
@@ -100,7 +100,7 @@ class V3Pool:
 
     def piece(self, token_in: Address, amount_in: int) -> Piece:
         """The step of the curve that holds `amount_in`."""
-        return self._table(zero_for_one=self.is_zero_for_one(token_in)).piece(amount_in)
+        return self.step_table(zero_for_one=self.is_zero_for_one(token_in)).piece(amount_in)
 
     def marginal_price(self, token_in: Address) -> tuple[int, int]:
         """(numerator, denominator) of the price at size zero after fee; behind a gap, where the next liquidity begins."""
@@ -202,7 +202,8 @@ class V3Pool:
         at_boundary = limit_tick % (256 * self.tick_spacing) == 0 and sqrt_ratio_at_tick(limit_tick) == limit
         return limit, limit_tick - 1 if zero_for_one and at_boundary else limit_tick, Completeness.PARTIAL
 
-    def _table(self, *, zero_for_one: bool) -> StepTable:
+    def step_table(self, *, zero_for_one: bool) -> StepTable:
+        """The prefix table of one direction, built on first use."""
         table = self._table_down if zero_for_one else self._table_up
         if table is None:
             table = StepTable(

@@ -61,7 +61,7 @@ class StepTable:
         while amount_in > self.max_in:
             if self.end is not None:
                 return self._past_the_end()
-            self._extend()
+            self.grow()
         costs = self.costs
         k = bisect_left(costs, amount_in)
         # Equality ends after whole steps, the earliest of them; otherwise one partial step follows entry k - 1.
@@ -89,7 +89,7 @@ class StepTable:
         while amount_out > self.max_out:
             if self.end is not None:
                 return self._past_the_end()
-            self._extend()
+            self.grow()
         k = bisect_left(self.outputs, amount_out)
         if k < len(self.outputs) and self.outputs[k] == amount_out:
             return Quote(self.costs[k], amount_out, _COMPLETE, self.crossed[k])
@@ -102,7 +102,7 @@ class StepTable:
     def piece(self, amount_in: int) -> Piece:
         """The step that holds `amount_in`, as a linear-fractional function; the flat tail behind the last one."""
         while amount_in >= self.max_in and self.end is None:
-            self._extend()
+            self.grow()
         if amount_in >= self.max_in:
             top = self._past_the_end()
             steps = len(self.costs)
@@ -131,8 +131,10 @@ class StepTable:
             return Quote(self.costs[-1], self.outputs[-1], self.end, self.crossed[-1])
         return self.quote_exact_in(self.max_in)._replace(completeness=self.end)
 
-    def _extend(self) -> None:
-        """Append one whole step, or find that there is none."""
+    def grow(self) -> None:
+        """Append one whole step, or find that there is none; does nothing once the table has ended."""
+        if self.end is not None:
+            return
         tick = self.ticks[-1]
         price = self.prices[-1]
         liquidity = self.liquidities[-1]
