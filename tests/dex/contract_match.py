@@ -69,8 +69,8 @@ async def match_v3(oracle: Oracle, *, count: int, seed: int) -> Tally:
 
 
 def _table_difference(pool: V3Pool, ask: V3Ask, moved: tuple[int, int, int, int, int], *, is_filled: bool) -> str:
-    if not is_filled and ask.limit not in (MIN_SQRT_RATIO + 1, MAX_SQRT_RATIO - 1):
-        return ""  # the ask's own limit ended it; quotes have none
+    if moved[2] == ask.limit and ask.limit not in (MIN_SQRT_RATIO + 1, MAX_SQRT_RATIO - 1):
+        return ""  # the ask's own limit ended it, if only by rounding; quotes have none
     paid, got = (moved[0], -moved[1]) if ask.zero_for_one else (moved[1], -moved[0])
     token_in = pool.token0 if ask.zero_for_one else pool.token1
     quote = pool.quote_exact_in(token_in, ask.amount) if ask.amount > 0 else pool.quote_exact_out(token_in, -ask.amount)
