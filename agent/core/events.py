@@ -30,6 +30,8 @@ class OpportunityFound(msgspec.Struct, frozen=True, tag="found"):
     pools: tuple[str, ...]
     gross_amount: int
     before_amount: int
+    is_asked: bool = False
+    """A person named it: taken although its target did not improve it."""
 
 
 class CandidateExecuted(msgspec.Struct, frozen=True, tag="executed"):
@@ -53,6 +55,8 @@ class CandidateExecuted(msgspec.Struct, frozen=True, tag="executed"):
     refused: str
     verdict: str
     """Empty, or the code of what execution showed of a token or pool on the route."""
+    has_terms: bool = True
+    """Terms were found on which it would be sent; without them nothing is offered."""
 
 
 class SelectionMade(msgspec.Struct, frozen=True, tag="selected"):

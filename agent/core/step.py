@@ -113,7 +113,7 @@ class Core:
             return Code.POOL_QUARANTINED, min(quarantined)
         if found.gross_amount <= 0:
             return Code.NO_PROFIT, f"gross {found.gross_amount}"
-        if found.gross_amount <= found.before_amount:
+        if found.gross_amount <= found.before_amount and not found.is_asked:
             return Code.NOT_IMPROVED, f"gross {found.gross_amount}, before the target {found.before_amount}"
         return None
 
@@ -150,7 +150,7 @@ class Core:
         if executed.value_wei <= executed.gas_cost_wei:
             return Code.BELOW_GAS, f"value {executed.value_wei}, gas {executed.gas_cost_wei} wei"
         net_wei = executed.value_wei - executed.gas_cost_wei - executed.bid_wei
-        if net_wei < self._limits.min_net_wei:
+        if net_wei < self._limits.min_net_wei or not executed.has_terms:
             return Code.BELOW_MIN_NET, f"net {net_wei} of at least {self._limits.min_net_wei} wei"
         return None
 

@@ -1,0 +1,196 @@
+"""The agent at work in a case: the block's own transactions as mempool traffic, the local relay, one block to land in.
+
+The agent sees the parent as head and then each pending transaction on the block's own prefix, appraises, selects and
+sends; the builder keeps the archived order and puts bundles where they ask to stand. A case has no next block: what
+did not land has expired.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from agent.core.codes import Code
+from agent.core.events import HeadSeen
+from agent.core.step import Core
+from agent.devnet.builder import Builder
+from agent.devnet.builder.outcome import BuiltBlock
+from agent.devnet.builder.rules import Ordering
+from agent.devnet.case import Case
+from agent.devnet.case_world import CaseWorld, Moment
+from agent.devnet.mempool import Mempool
+from agent.devnet.relay import Relay
+from agent.devnet.survey import empty_result
+from agent.dex.pool import StateName
+from agent.engine.booking import book, landed_transaction
+from agent.engine.candidate import Appraiser
+from agent.engine.hunter import Hunter, Target, Tracked
+from agent.engine.latency import StageClock
+from agent.engine.outcome_rows import opportunity_row
+from agent.engine.result import BlockResult, Mismatch, RunResult
+from agent.engine.settings import HuntSettings
+from agent.eth.hexes import to_data
+from agent.eth.units import Hash32
+from agent.journal.records import Run
+from agent.journal.writer import JournalWriter
+from agent.ports import Clock
+from agent.sim.node import NodeSimulator
+from agent.strategies.arb.cycles import index_cycles
+from agent.venues.onchain.endpoints import FLASHBOTS, Endpoint
+from agent.venues.onchain.relay import RelayClient
+from agent.venues.onchain.signer import RelaySigner
+from agent.venues.onchain.transport import AiohttpTransport
+
+
+class CaseRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run."""
+
+    case: Case
+    run: str
+    folder: Path
+    settings: HuntSettings
+    leave_out: tuple[Hash32, ...] = ()
+    ordering: Ordering = Ordering.ARCHIVED
+    repeat: str = ""
+    seed: int = 0
+
+
+async def run_case(asked: CaseRun, clock: Clock) -> RunResult:
+    """Run the agent over the one block of a case."""
+    world = await CaseWorld.open(asked.case, leave_out=asked.leave_out, seed=asked.seed)
+    try:
+        return await _run(world, asked, clock)
+    finally:
+        await world.close()
+
+
+async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
+    case, settings = world.case, asked.settings
+    mempool = Mempool()
+    for transaction in world.node.transactions:
+        mempool.add(transaction.raw, sender=transaction.sender)
+    builder = Builder(world.node.anvil, mempool, ordering=asked.ordering)
+    builder.next_env = world.node.env
+    journal = JournalWriter(
+        asked.folder,
+        Run(
+            asked.run,
+            "1",
+            {"world": "case", "block": str(case.number), "limits": msgspec.json.encode(settings.limits).decode()},
+        ),
+        monotonic_ns=clock.monotonic_ns(),
+        wall_ns=clock.wall_ns(),
+    )
+    async with Relay(builder) as relay:
+        transport = AiohttpTransport(relay.url)
+        client = RelayClient(
+            Endpoint(name="devnet", url=relay.url, dialect=FLASHBOTS, chain_id=case.chain_id),
+            identity=RelaySigner(world.identities.relay),
+            transport=transport,
+        )
+        hunter = Hunter(
+            core=Core(settings.limits),
+            journal=journal,
+            clock=clock,
+            stages=StageClock(),
+            appraiser=Appraiser(NodeSimulator(world.node.anvil.rpc), world.executor, settings),
+            cycles=index_cycles(world.pools, start_tokens=settings.start_tokens, max_hops=settings.max_hops),
+            operators=world.identities.operators,
+            relays=[client],
+            chain_id=case.chain_id,
+            settings=settings,
+        )
+        try:
+            return await _hunt(world, hunter, builder, asked)
+        finally:
+            journal.close()
+            await client.close()
+
+
+async def _hunt(world: CaseWorld, hunter: Hunter, builder: Builder, asked: CaseRun) -> RunResult:
+    case = world.case
+    hunter.on_head(
+        HeadSeen(
+            number=case.parent.number,
+            block_hash=to_data(case.parent.hash),
+            parent_hash=to_data(case.parent.parent_hash),
+            timestamp_s=case.header.timestamp,
+            next_base_fee_wei=case.header.base_fee_wei,
+        ),
+        world.node.env,
+    )
+    before: Moment | None = None
+    raws = {transaction.hash: transaction.raw for transaction in case.transactions}
+    moments = world.moments()
+    for moment in moments:
+        await world.node.position(moment.after_index)
+        await hunter.on_moment(
+            moment.pools,
+            before=None if before is None else before.pools,
+            touched=None if moment.transaction is None else moment.touched,
+            state=StateName(case.parent.hash, moment.after_index),
+            target=None
+            if moment.transaction is None
+            else Target(moment.transaction, raws[moment.transaction], moment.after_index, ()),
+        )
+        before = moment
+    await hunter.close_slot()
+    await world.node.position(None)
+    built = await builder.build()
+    return await _settle(world, hunter, built, moments, asked)
+
+
+async def _settle(
+    world: CaseWorld, hunter: Hunter, built: BuiltBlock, moments: list[Moment], asked: CaseRun
+) -> RunResult:
+    case = world.case
+    result = empty_result(world, run=asked.run, command="run")
+    result.left_out_transactions = [to_data(transaction.hash) for transaction in world.node.left_out]
+    drops = {drop.bundle.uuid: drop for drop in built.drops}
+    for one in hunter.tracked.values():
+        if one.outcome != "sent":
+            continue
+        mined = landed_transaction(one, built.receipts, world.executor, base_fee_wei=case.header.base_fee_wei)
+        if mined is None:
+            drop = drops.get(one.bundle.replacement_uuid) if one.bundle else None
+            why = f"{drop.reason}: {drop.detail}" if drop else "not in the block; a case has no next one"
+            hunter.on_ended(one, outcome="expired", reason=why, gas_paid_wei=0, bid_paid_wei=0, net_wei=0)
+        else:
+            book(hunter, one, mined, result)
+    moments_by_index = {moment.after_index: moment for moment in moments}
+    for one in hunter.tracked.values():
+        row = opportunity_row(one, repeat=asked.repeat)
+        result.opportunities.append(row)
+        if row.code == Code.SIM_MISMATCH and one.candidate is not None:
+            result.mismatches.append(Mismatch(row.id, row.quoted_amount, one.candidate.execution.gross_amount))
+        if row.code:
+            result.drops[row.code] = result.drops.get(row.code, 0) + 1
+    result.funnel = funnel(list(hunter.tracked.values()))
+    result.latency_ns = hunter.stages.summary()
+    touched = frozenset().union(*(moment.touched for moment in moments_by_index.values()))
+    result.blocks.append(
+        BlockResult(
+            number=built.number,
+            hash=to_data(built.hash),
+            base_fee_wei=case.header.base_fee_wei,
+            transactions=len(built.receipts),
+            pools_touched=len(touched),
+            evicted=tuple(to_data(hash_) for hash_ in built.evicted),
+            newly_reverted=tuple(to_data(hash_) for hash_ in built.newly_reverted),
+        )
+    )
+    return result
+
+
+def funnel(tracked: list[Tracked]) -> dict[str, int]:
+    """How far the opportunities of a run came."""
+    executed = [one for one in tracked if one.candidate is not None]
+    return {
+        "found": len(tracked),
+        "priced": sum(one.candidate is not None and one.candidate.value_wei is not None for one in executed),
+        "simulated": sum(one.candidate is not None and one.candidate.execution.is_known for one in executed),
+        "passed_risk": sum(one.bundle is not None or one.outcome == "held" for one in tracked),
+        "sent": sum(one.bundle is not None for one in tracked),
+        "landed": sum(one.outcome == "landed" for one in tracked),
+    }

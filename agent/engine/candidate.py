@@ -1,0 +1,183 @@
+"""From an opportunity to a candidate: executed twice, priced, and offered on terms that leave us something.
+
+The first execution measures gross and gas with nothing offered. The bid follows from it. The second execution runs the
+very calldata that would be signed, so gas, payment and net are those of the transaction itself.
+
+A cycle in WETH pays the builder from the profit it measures. Where that transfer's gas would eat the profit, and for
+every other start token, the builder is paid by priority fee.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from agent.dex.pool_set import PoolSet
+from agent.engine.execution import Execution, execute, measuring_terms
+from agent.engine.executor import Executor, Terms, run_call
+from agent.engine.pricing import value_in_ether
+from agent.engine.settings import HuntSettings
+from agent.eth.units import Address
+from agent.sim.simulator import BlockEnv, Call, Simulator
+from agent.strategies.arb.bid import bid_by_priority_fee, bid_in_weth
+from agent.strategies.arb.opportunity import Opportunity
+
+PAYMENT_GAS = 24_000
+"""Upper guess of what unwrapping and paying costs; the second execution measures it."""
+_LIMIT_NUMERATOR, _LIMIT_DENOMINATOR = 13, 10
+"""Gas limit over gas used: refunds (at most a fifth) come after the limit was needed."""
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """An opportunity that was executed, with the terms it would be sent on (None where it would not)."""
+
+    opportunity: Opportunity
+    measured: Execution
+    value_wei: int | None
+    terms: Terms | None = None
+    final: Execution | None = None
+
+    @property
+    def execution(self) -> Execution:
+        """The execution that counts: of the calldata to be signed, where there is one."""
+        return self.measured if self.final is None else self.final
+
+    def gas_price_wei(self, base_fee_wei: int) -> int:
+        return base_fee_wei + (0 if self.terms is None else self.terms.max_priority_fee_wei)
+
+    def gas_cost_wei(self, base_fee_wei: int) -> int:
+        """At the base fee alone: a priority fee is part of the bid."""
+        return self.execution.gas_used * base_fee_wei
+
+    @property
+    def bid_wei(self) -> int:
+        """Payment and priority fee together."""
+        if self.terms is None:
+            return 0
+        return self.execution.payment_wei + self.execution.gas_used * self.terms.max_priority_fee_wei
+
+    def net_wei(self, base_fee_wei: int) -> int:
+        """What is left; 0 where nothing is known of the value."""
+        return 0 if self.value_wei is None else self.value_wei - self.gas_cost_wei(base_fee_wei) - self.bid_wei
+
+
+class Appraiser:
+    """Turns opportunities into candidates on one state."""
+
+    def __init__(self, simulator: Simulator, executor: Executor, settings: HuntSettings) -> None:
+        self._simulator = simulator
+        self._executor = executor
+        self._settings = settings
+
+    async def appraise(
+        self,
+        opportunities: Sequence[Opportunity],
+        env: BlockEnv,
+        pools: PoolSet,
+        *,
+        before: tuple[Call, ...],
+        nonce: int,
+    ) -> list[Candidate]:
+        """Each opportunity executed alone after the calls `before`, in order."""
+        measured = await self._execute([(one, measuring_terms(one, env)) for one in opportunities], env, before, nonce)
+        candidates = [
+            self._priced(one, execution, pools) for one, execution in zip(opportunities, measured, strict=True)
+        ]
+        candidates = await self._offer(candidates, env, before, nonce, self._payment_terms)
+        return await self._offer(candidates, env, before, nonce, self._priority_terms)
+
+    async def _execute(
+        self, runs: list[tuple[Opportunity, Terms]], env: BlockEnv, before: tuple[Call, ...], nonce: int
+    ) -> list[Execution]:
+        if not runs:
+            return []
+        return await execute(
+            self._simulator, env, self._executor, runs, before=before, nonce=nonce, assume=self._settings.assume
+        )
+
+    def _priced(self, opportunity: Opportunity, execution: Execution, pools: PoolSet) -> Candidate:
+        amount = execution.gross_amount if execution.is_known else opportunity.gross_amount
+        value_wei = value_in_ether(pools, opportunity.start_token, amount, weth=self._executor.weth)
+        return Candidate(opportunity=opportunity, measured=execution, value_wei=value_wei)
+
+    async def _offer(
+        self,
+        candidates: list[Candidate],
+        env: BlockEnv,
+        before: tuple[Call, ...],
+        nonce: int,
+        offer: Callable[[Candidate, BlockEnv, int], Terms | None],
+    ) -> list[Candidate]:
+        """Execute the offers that `offer` makes for candidates without one, and once more with the gas then measured."""
+        for _ in range(2):
+            open_offers = []
+            for position, candidate in enumerate(candidates):
+                gas_used = candidate.final.gas_used if candidate.final else candidate.measured.gas_used + PAYMENT_GAS
+                terms = offer(candidate, env, gas_used)
+                if terms is not None and terms != candidate.terms:
+                    open_offers.append((position, terms))
+            runs = [(candidates[position].opportunity, terms) for position, terms in open_offers]
+            finals = await self._execute(runs, env, before, nonce)
+            for (position, terms), final in zip(open_offers, finals, strict=True):
+                offered = msgspec.structs.replace(candidates[position], terms=terms, final=final)
+                is_kept = final.is_success and final.is_known and offered.net_wei(env.base_fee_wei) >= self._least_net
+                candidates[position] = (
+                    offered if is_kept else msgspec.structs.replace(candidates[position], terms=None, final=None)
+                )
+        return candidates
+
+    @property
+    def _least_net(self) -> int:
+        return self._settings.limits.min_net_wei
+
+    def _payment_terms(self, candidate: Candidate, env: BlockEnv, gas_used: int) -> Terms | None:
+        if not self._may_offer(candidate) or candidate.opportunity.start_token != self._executor.weth:
+            return None
+        bid = bid_in_weth(
+            gross_wei=candidate.measured.gross_amount,
+            gas_cost_wei=gas_used * env.base_fee_wei,
+            share_bps=self._settings.share_bps,
+            least_net_wei=self._least_net,
+        )
+        if bid is None or not bid.payment_bps:
+            return None
+        return self._terms(env, gas_used, payment_bps=bid.payment_bps, floor=bid.floor_amount, priority_fee_wei=0)
+
+    def _priority_terms(self, candidate: Candidate, env: BlockEnv, gas_used: int) -> Terms | None:
+        if not self._may_offer(candidate) or (candidate.terms is not None and candidate.terms.payment_bps):
+            return None
+        assert candidate.value_wei is not None
+        gas_used = candidate.measured.gas_used
+        bid = bid_by_priority_fee(
+            gross_amount=candidate.measured.gross_amount,
+            value_wei=candidate.value_wei,
+            gas_used=gas_used,
+            gas_cost_wei=gas_used * env.base_fee_wei,
+            share_bps=self._settings.share_bps,
+            least_net_wei=self._least_net,
+        )
+        if bid is None or not bid.priority_fee_wei:
+            return None
+        return self._terms(env, gas_used, payment_bps=0, floor=bid.floor_amount, priority_fee_wei=bid.priority_fee_wei)
+
+    def _may_offer(self, candidate: Candidate) -> bool:
+        execution = candidate.measured
+        is_exact = execution.gross_amount == candidate.opportunity.gross_amount
+        return execution.is_success and execution.is_known and is_exact and candidate.value_wei is not None
+
+    def _terms(self, env: BlockEnv, gas_used: int, *, payment_bps: int, floor: int, priority_fee_wei: int) -> Terms:
+        return Terms(
+            payment_bps=payment_bps,
+            floor_amount=floor,
+            max_fee_wei=env.base_fee_wei + priority_fee_wei,
+            max_priority_fee_wei=priority_fee_wei,
+            gas_limit=gas_used * _LIMIT_NUMERATOR // _LIMIT_DENOMINATOR,
+            last_block=env.number,
+            parent_hash=None,
+        )
+
+    def call(self, candidate: Candidate, *, operator: Address, nonce: int) -> Call:
+        """The transaction of a candidate with terms, unsigned."""
+        assert candidate.terms is not None, "only a candidate with terms can be sent"
+        return run_call(self._executor, candidate.opportunity, candidate.terms, operator=operator, nonce=nonce)

@@ -1,0 +1,315 @@
+"""The on-chain agent at work: moments in, bundles out, outcomes booked; one core decides, one journal remembers.
+
+Theory of operation. The driver of a world tells of three things: a head that can be aimed at, moments (a state of the
+pools, with what moved them), and the block that came. At each moment the touched cycles are searched, what the core
+lets through is executed and priced, and what passes again is held. When the slot closes, the best compatible set of
+what is held goes through the core once more, is signed and sent to every endpoint at once. Every event is in the
+journal before it is stepped, every effect before it leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from agent.core.effects import Drop, Effect, Execute, Hold, Submit
+from agent.core.events import (
+    BundleEnded,
+    CandidateExecuted,
+    Event,
+    HaltAsked,
+    HeadSeen,
+    OpportunityFound,
+    SelectionMade,
+)
+from agent.core.step import Core
+from agent.dex.pool import StateName
+from agent.dex.pool_set import PoolSet
+from agent.engine.candidate import Appraiser, Candidate
+from agent.engine.latency import StageClock
+from agent.engine.settings import HuntSettings
+from agent.eth.hexes import to_data
+from agent.eth.keccak import keccak256
+from agent.eth.keys import SignedTransaction, Signer, sign_dynamic_fee
+from agent.eth.units import Address, Hash32
+from agent.journal.writer import JournalWriter
+from agent.ports import Clock
+from agent.sim.simulator import BlockEnv, Call
+from agent.strategies.arb.cycles import CycleIndex
+from agent.strategies.arb.opportunity import Opportunity
+from agent.strategies.arb.search import find_opportunities
+from agent.strategies.arb.select import best_compatible
+from agent.venues.onchain.bundle import Bundle, replacement_uuid
+from agent.venues.onchain.relay import RelayClient, send_everywhere
+from agent.venues.onchain.replies import Reply
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A pending transaction to run behind. `calls` are what must run before ours where the state lacks it."""
+
+    hash: Hash32
+    raw: bytes
+    index: int | None
+    """Its place in the block's own order, where the world has one."""
+    calls: tuple[Call, ...]
+
+
+class Tracked(msgspec.Struct, kw_only=True):
+    """All that is known of one opportunity, from found to its end."""
+
+    opportunity: Opportunity
+    target: Target | None
+    block_number: int
+    base_fee_wei: int
+    candidate: Candidate | None = None
+    drop: Drop | None = None
+    signed: SignedTransaction | None = None
+    operator: Address | None = None
+    bundle: Bundle | None = None
+    replies: dict[str, str] = msgspec.field(default_factory=dict)
+    outcome: str = "open"
+    reason: str = ""
+
+    @property
+    def net_wei(self) -> int:
+        return 0 if self.candidate is None else self.candidate.net_wei(self.base_fee_wei)
+
+
+class Hunter:
+    """Owns the core, the journal and everything in flight of one run."""
+
+    def __init__(
+        self,
+        *,
+        core: Core,
+        journal: JournalWriter,
+        clock: Clock,
+        stages: StageClock,
+        appraiser: Appraiser,
+        cycles: CycleIndex,
+        operators: Sequence[Signer],
+        relays: Sequence[RelayClient],
+        chain_id: int,
+        settings: HuntSettings,
+    ) -> None:
+        self._core = core
+        self._journal = journal
+        self._clock = clock
+        self.stages = stages
+        self._appraiser = appraiser
+        self._cycles = cycles
+        self._operators = tuple(operators)
+        self._nonces = {signer.address: 0 for signer in operators}
+        self._relays = tuple(relays)
+        self._chain_id = chain_id
+        self._settings = settings
+        self.tracked: dict[str, Tracked] = {}
+        self._env: BlockEnv | None = None
+        self._head_hash = ""
+
+    # Events of the world
+
+    def on_head(self, head: HeadSeen, target: BlockEnv) -> None:
+        """A new head; `target` is the block that can be aimed at now."""
+        self._env = target
+        self._head_hash = head.block_hash
+        self._step(head)
+
+    async def on_moment(
+        self,
+        pools: PoolSet,
+        *,
+        before: PoolSet | None,
+        touched: frozenset[Address] | None,
+        state: StateName,
+        target: Target | None,
+    ) -> None:
+        """Search and appraise at one state. `touched` None searches every cycle."""
+        env = self._aimed()
+        started = self._clock.monotonic_ns()
+        found = find_opportunities(
+            pools,
+            self._cycles,
+            touched=touched,
+            state=state,
+            block_number=env.number,
+            after_transaction=None if target is None else target.hash,
+            before=before,
+        )
+        searched = self._clock.monotonic_ns()
+        self.stages.add("search", searched - started)
+        admitted = [opportunity for opportunity in found if self._admit(opportunity, target, env)]
+        if not admitted:
+            return
+        candidates = await self._appraiser.appraise(
+            admitted,
+            env,
+            pools,
+            before=() if target is None else target.calls,
+            nonce=self._nonces[self._first_operator],
+        )
+        self.stages.add("simulate", self._clock.monotonic_ns() - searched)
+        for candidate in candidates:
+            self._judge(candidate, env)
+        self.stages.add("moment", self._clock.monotonic_ns() - started)
+
+    def held(self) -> list[Tracked]:
+        """What passed and awaits the selection, by net, largest first; ties by id."""
+        waiting = [one for one in self.tracked.values() if one.outcome == "held"]
+        return sorted(waiting, key=lambda one: (-one.net_wei, one.opportunity.id))
+
+    async def close_slot(self) -> list[Tracked]:
+        """Select the best compatible set, sign it and send it; what was sent."""
+        waiting = self.held()
+        pools = [one.opportunity.pools for one in waiting]
+        chosen = [waiting[i] for i in best_compatible(pools, [one.net_wei for one in waiting]).chosen]
+        return await self.submit(chosen)
+
+    async def submit(self, chosen: Sequence[Tracked]) -> list[Tracked]:
+        """Put these to the core, and send what it lets through. All others that are held lose to them."""
+        env = self._aimed()
+        if not self.held():
+            return []
+        losers = [
+            (one.opportunity.id, _winner(one, chosen))
+            for one in self.held()
+            if one.opportunity.id not in {winner.opportunity.id for winner in chosen}
+        ]
+        effects = self._step(SelectionMade(env.number, tuple(one.opportunity.id for one in chosen), tuple(losers)))
+        sent = []
+        keys = iter(self._operators)
+        for effect in effects:
+            if isinstance(effect, Submit):
+                sent.append(await self._send(self.tracked[effect.id], next(keys), env))
+        return sent
+
+    def on_ended(
+        self, one: Tracked, *, outcome: str, reason: str, gas_paid_wei: int, bid_paid_wei: int, net_wei: int
+    ) -> None:
+        """A bundle that was live is so no more; figures are the chain's."""
+        one.outcome, one.reason = outcome, reason
+        self._step(BundleEnded(one.opportunity.id, outcome, gas_paid_wei, bid_paid_wei, net_wei))
+        if gas_paid_wei and one.operator is not None:
+            self._nonces[one.operator] += 1
+
+    def halt(self, *, by: str, reason: str) -> None:
+        """Stop everything: nothing is submitted after this."""
+        self._step(HaltAsked(by, reason))
+
+    # Inside
+
+    @property
+    def _first_operator(self) -> Address:
+        return self._operators[0].address
+
+    def _aimed(self) -> BlockEnv:
+        assert self._env is not None, "a head comes before anything else"
+        return self._env
+
+    def _admit(self, opportunity: Opportunity, target: Target | None, env: BlockEnv) -> bool:
+        one = Tracked(opportunity=opportunity, target=target, block_number=env.number, base_fee_wei=env.base_fee_wei)
+        self.tracked.setdefault(opportunity.id, one)
+        is_asked = opportunity.id in self._settings.only
+        if self._settings.only and not is_asked:
+            one.outcome, one.reason = "not_selected", "another opportunity was asked for by name"
+            return False
+        effects = self._step(
+            OpportunityFound(
+                id=opportunity.id,
+                target_number=env.number,
+                head_hash=self._head_hash,
+                after_index=opportunity.state.after_index,
+                target_transaction=None if target is None else to_data(target.hash),
+                pools=tuple(to_data(pool) for pool in opportunity.pools),
+                gross_amount=opportunity.gross_amount,
+                before_amount=opportunity.before_amount,
+                is_asked=is_asked,
+            )
+        )
+        return any(isinstance(effect, Execute) for effect in effects)
+
+    def _judge(self, candidate: Candidate, env: BlockEnv) -> None:
+        execution = candidate.execution
+        gas_limit = candidate.terms.gas_limit if candidate.terms else execution.gas_used
+        self.tracked[candidate.opportunity.id].candidate = candidate
+        self._step(
+            CandidateExecuted(
+                id=candidate.opportunity.id,
+                head_hash=self._head_hash,
+                is_success=execution.is_success,
+                quoted_amount=candidate.opportunity.gross_amount,
+                executed_amount=execution.gross_amount,
+                value_wei=candidate.value_wei,
+                gas_used=execution.gas_used,
+                gas_cost_wei=candidate.gas_cost_wei(env.base_fee_wei),
+                gas_limit_cost_wei=gas_limit * candidate.gas_price_wei(env.base_fee_wei),
+                bid_wei=candidate.bid_wei,
+                missing=len(execution.missing),
+                refused=execution.refused,
+                verdict="",
+                has_terms=candidate.terms is not None,
+            )
+        )
+
+    async def _send(self, one: Tracked, signer: Signer, env: BlockEnv) -> Tracked:
+        started = self._clock.monotonic_ns()
+        assert one.candidate is not None and one.candidate.terms is not None
+        nonce = self._nonces[signer.address]
+        call = self._appraiser.call(one.candidate, operator=signer.address, nonce=nonce)
+        assert call.to is not None
+        one.signed = sign_dynamic_fee(
+            signer,
+            chain_id=self._chain_id,
+            nonce=nonce,
+            max_priority_fee_wei=call.max_priority_fee_wei,
+            max_fee_wei=call.max_fee_wei,
+            gas=call.gas,
+            to=call.to,
+            value_wei=0,
+            data=call.data,
+        )
+        one.operator = signer.address
+        transactions = (one.signed.raw,) if one.target is None else (one.target.raw, one.signed.raw)
+        one.bundle = Bundle(
+            transactions=transactions,
+            block_number=env.number,
+            replacement_uuid=replacement_uuid(f"{one.opportunity.id} {env.number}".encode()),
+            sequence=self._clock.wall_ns() // 1_000,  # microseconds, floor: what services order replacements by
+        )
+        self.stages.add("sign", self._clock.monotonic_ns() - started)
+        one.outcome = "sent"
+        answers = await send_everywhere(self._relays, one.bundle)
+        one.replies = {
+            name: answer.reply_class.value if isinstance(answer, Reply) else answer.message
+            for name, answer in answers.items()
+        }
+        self.stages.add("send", self._clock.monotonic_ns() - started)
+        return one
+
+    def _step(self, event: Event) -> tuple[Effect, ...]:
+        now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
+        self._journal.event(event, monotonic_ns=now, wall_ns=wall)
+        effects = self._core.step(event)
+        self._journal.effects(effects, monotonic_ns=self._clock.monotonic_ns(), wall_ns=wall)
+        for effect in effects:
+            if isinstance(effect, Drop):
+                one = self.tracked[effect.id]
+                one.drop, one.outcome, one.reason = effect, "dropped", effect.detail
+            elif isinstance(effect, Hold):
+                self.tracked[effect.id].outcome = "held"
+        return effects
+
+
+def bundle_digest(bundle: Bundle) -> str:
+    """The bundle hash in Flashbots' style: keccak over its transactions' hashes."""
+    return to_data(keccak256(b"".join(bundle.hashes)))
+
+
+def _winner(loser: Tracked, chosen: Sequence[Tracked]) -> str:
+    """The chosen one that the loser shares a pool with; the best of all where the set was picked otherwise."""
+    pools = set(loser.opportunity.pools)
+    for winner in chosen:
+        if pools.intersection(winner.opportunity.pools):
+            return winner.opportunity.id
+    return chosen[0].opportunity.id if chosen else "none"

@@ -1,0 +1,26 @@
+"""The ways out of the program: clock, and later ids, randomness, disk, network, processes.
+
+Real ones live here, simulated ones in devnet/virtual/. Whoever needs one takes it as an argument.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Durations are differences of `monotonic_ns`, instants are `wall_ns`; the two never meet in one subtraction."""
+
+    def monotonic_ns(self) -> int: ...
+    def wall_ns(self) -> int: ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        return time.time_ns()
