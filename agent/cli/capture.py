@@ -21,5 +21,5 @@ def command(output: Output, block: int, rpc_url: str, out: Path) -> int:
 
     An interrupted capture goes on where it stopped; the finished file is verified by replaying the block.
     """
-    capture = work("agent.devnet.session", "capture")
+    capture = work("agent.session.capture", "capture")
     return output.show(capture(CaptureRequest(block=block, rpc_url=rpc_url, out=out), output.say))

@@ -39,7 +39,7 @@ def up(
 ) -> int:
     """Start a world and keep it until Ctrl-C; print its URLs, keys and addresses."""
     world = world_of(case=case, is_slice=is_slice, fork_url=fork_url, fork_block=fork_block)
-    start = work("agent.devnet.session", "up")
+    start = work("agent.session.devnet", "up")
     # It answers once it is ready and then runs until it is stopped.
     request = DevnetRequest(world=world, port=port, relay_port=relay_port, seed=seed)
     return int(start(request, output.say, output.show))

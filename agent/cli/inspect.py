@@ -26,5 +26,5 @@ def command(output: Output, subject: str, run: str | None, case: Path | None) ->
     """
     if run is not None and case is not None:
         raise UsageError("--run and --case exclude each other", hint="name one place to look in")
-    inspect = work("agent.devnet.session", "inspect")
+    inspect = work("agent.session.inspect", "inspect")
     return output.show(inspect(InspectRequest(subject=subject, run=run, case=case), output.say))

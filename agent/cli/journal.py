@@ -22,7 +22,7 @@ def command() -> None:
 @click.argument("run")
 def verify(output: Output, run: str) -> int:
     """Check every record's checksum and the chain of digests; exit 1 if one is broken."""
-    return output.show(work("agent.journal.commands", "verify")(JournalRequest(run=run), output.say))
+    return output.show(work("agent.session.journal", "verify")(JournalRequest(run=run), output.say))
 
 
 @agent_command("tail", schema="journal-tail", examples=("mev-agent journal tail RUN --last 50",))
@@ -30,7 +30,7 @@ def verify(output: Output, run: str) -> int:
 @click.option("--last", type=click.IntRange(min=1, max=100_000), default=20, help="How many records.")
 def tail(output: Output, run: str, last: int) -> int:
     """Show the last records."""
-    return output.show(work("agent.journal.commands", "tail")(JournalRequest(run=run, last=last), output.say))
+    return output.show(work("agent.session.journal", "tail")(JournalRequest(run=run, last=last), output.say))
 
 
 @agent_command("export", schema="journal-export", examples=("mev-agent journal export RUN --out exported",))
@@ -38,7 +38,7 @@ def tail(output: Output, run: str, last: int) -> int:
 @click.option("--out", type=FOLDER, required=True, help="The folder to write.")
 def export(output: Output, run: str, out: Path) -> int:
     """Write the records as a database for questions of your own."""
-    return output.show(work("agent.journal.commands", "export")(JournalRequest(run=run, out=out), output.say))
+    return output.show(work("agent.session.journal", "export")(JournalRequest(run=run, out=out), output.say))
 
 
 @agent_command("why", schema="journal-why", examples=("mev-agent journal why RUN 9f3c51a0b2d4",))
@@ -46,7 +46,7 @@ def export(output: Output, run: str, out: Path) -> int:
 @click.argument("subject", metavar="ID")
 def why(output: Output, run: str, subject: str) -> int:
     """Tell which events led to an effect."""
-    return output.show(work("agent.journal.commands", "why")(JournalRequest(run=run, subject=subject), output.say))
+    return output.show(work("agent.session.journal", "why")(JournalRequest(run=run, subject=subject), output.say))
 
 
 for each in (verify, tail, export, why):

@@ -24,5 +24,5 @@ def command(output: Output, case: Path, pool: bytes, token_in: bytes, amount_in:
 
     The exit code is 1 when the two differ by so much as one unit.
     """
-    quote = work("agent.devnet.session", "quote")
+    quote = work("agent.session.quote", "quote")
     return output.show(quote(QuoteRequest(case=case, pool=pool, token_in=token_in, amount_in=amount_in), output.say))

@@ -21,6 +21,6 @@ def command(output: Output, run: str, is_verified: bool, until: int | None, is_d
 
     RUN is the run's id or its folder.
     """
-    replay = work("agent.engine.replay", "replay")
+    replay = work("agent.session.journal", "replay")
     request = ReplayRequest(run=run, is_verified=is_verified, until=until, is_deep=is_deep)
     return output.show(replay(request, output.say))

@@ -67,5 +67,5 @@ def command(
 
     settings = load_settings(config_files, overrides=overrides).settings
     require_runnable(settings, is_live=asked["is_live"])
-    run = work("agent.devnet.session", "run")
+    run = work("agent.session.run", "run")
     return output.show(run(RunRequest(world=world, **asked), settings, output.say))

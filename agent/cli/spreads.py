@@ -29,7 +29,7 @@ def command(
     For every pair on two or more pools: the mid prices, the spread after fees, and the depth at sizes.
     """
     world = world_of(case=case, is_slice=is_slice, fork_url=fork_url, fork_block=fork_block, rpc_url=rpc_url)
-    spreads = work("agent.devnet.session", "spreads")
+    spreads = work("agent.session.spreads", "spreads")
     exit_code = 0
     # One answer, or with --watch one for each block until stopped.
     for answer in spreads(SpreadsRequest(world=world, is_watched=is_watched), output.say):

@@ -18,5 +18,5 @@ from agent.requests import SurveyRequest
 @click.option("--report", type=FILE, help="Write the report to this file as well.")
 def command(output: Output, case: Path, assume: Path | None, report: Path | None) -> int:
     """List and execute every opportunity of an archived block; send nothing."""
-    survey = work("agent.devnet.survey", "survey")
+    survey = work("agent.session.survey", "survey")
     return output.show(survey(SurveyRequest(case=case, assume=assume, report=report), output.say))

@@ -147,13 +147,13 @@ async def _settle(
     case = world.case
     result = empty_result(world, run=asked.run, command="run")
     result.left_out_transactions = [to_data(transaction.hash) for transaction in world.node.left_out]
-    drops = {drop.bundle.uuid: drop for drop in built.drops}
+    drops = {str(drop.bundle.uuid): drop for drop in built.drops}
     for one in hunter.tracked.values():
         if one.outcome != "sent":
             continue
         mined = landed_transaction(one, built.receipts, world.executor, base_fee_wei=case.header.base_fee_wei)
         if mined is None:
-            drop = drops.get(one.bundle.replacement_uuid) if one.bundle else None
+            drop = drops.get(str(one.bundle.replacement_uuid)) if one.bundle else None
             why = f"{drop.reason}: {drop.detail}" if drop else "not in the block; a case has no next one"
             hunter.on_ended(one, outcome="expired", reason=why, gas_paid_wei=0, bid_paid_wei=0, net_wei=0)
         else:

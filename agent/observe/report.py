@@ -56,7 +56,7 @@ def report(result: RunResult) -> dict[str, Any]:
                 for mismatch in result.mismatches
             ],
             "funnel": dict(result.funnel),
-            "drops": dict(sorted(result.drops.items())),
+            "drops": {str(code): count for code, count in sorted(result.drops.items())},
             "totals": totals(result),
             "survey_net_wei": _text(result.survey_net_wei),
             "latency_ns": {
@@ -130,7 +130,7 @@ def _opportunity(one: OpportunityResult) -> dict[str, Any]:
         "net_wei": str(one.net_wei),
         "upper_bound_amount": _text(one.upper_bound_amount),
         "outcome": one.outcome,
-        "code": one.code,
+        "code": str(one.code),
         "reason": one.reason,
         "missing": [slot_pair(slot) for slot in one.missing],
         "assumed": [slot_pair(slot) for slot in one.assumed],

@@ -1,0 +1,165 @@
+"""What a person asks of a journal: is it whole, what stands in it, why was that done, and does it replay.
+
+Reads only, and nothing but the journal: an answer here needs no node, no configuration and no clock.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from agent.core.limits import RiskLimits
+from agent.core.step import Core
+from agent.errors import SetupError
+from agent.journal.reader import JournalReader
+from agent.journal.records import EFFECTS, EVENT, RUN, CorruptJournal, Record
+from agent.requests import Answer, JournalRequest, ReplayRequest, Say
+
+KINDS = {RUN: "run", EVENT: "event", EFFECTS: "effects"}
+RUNS_FOLDER = Path("runs")
+TABLE = """
+create table records (
+  sequence integer primary key, kind text not null, monotonic_ns integer not null, wall_ns integer not null,
+  content text not null
+)
+"""
+
+
+def open_run(run: str) -> JournalReader:
+    """The journal of a run by its folder, or by its id under `runs/`."""
+    folder = Path(run)
+    return JournalReader(folder if folder.exists() else RUNS_FOLDER / run)
+
+
+def verify(request: JournalRequest, say: Say) -> Answer:
+    """Every record's checksum, each seeded with the one before; the answer is no where the chain breaks."""
+    reader = open_run(request.run)
+    count = 0
+    try:
+        for record in reader.records():
+            count = record.sequence + 1
+    except CorruptJournal as broken:
+        found: dict[str, int | None] = {"records": count, "is_whole": False, "is_torn": False, "broken_at": count}
+        return Answer(
+            data=found, text=f"broken: {broken.message}; the {count} records before it are sound", exit_code=1
+        )
+    torn = " (the last write was cut off, and nothing that left is lost)" if reader.is_torn else ""
+    found = {"records": count, "is_whole": True, "is_torn": reader.is_torn, "broken_at": None}
+    return Answer(data=found, text=f"ok: {count} records{torn}")
+
+
+def tail(request: JournalRequest, say: Say) -> Answer:
+    """The last records as they were written."""
+    records = list(open_run(request.run).records())[-request.last :]
+    return Answer(data=[row(record) for record in records], text="\n".join(line(record) for record in records))
+
+
+def why(request: JournalRequest, say: Say) -> Answer:
+    """Every record that names `subject`, an id or the beginning of one, in order: events, and what they led to."""
+    found = [record for record in open_run(request.run).records() if names(record, request.subject)]
+    if not found:
+        return Answer(data=[], text=f"no record names {request.subject}", exit_code=1)
+    return Answer(data=[row(record) for record in found], text="\n".join(line(record) for record in found))
+
+
+def names(record: Record, subject: str) -> bool:
+    return bool(subject) and any(word.startswith(subject) for word in words(json.loads(record.payload)))
+
+
+def words(value: object) -> Iterator[str]:
+    """Every text in a record."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from words(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from words(item)
+
+
+def export(request: JournalRequest, say: Say) -> Answer:
+    """`records.sqlite` and `records.jsonl` in the folder, each complete or not there."""
+    assert request.out is not None
+    records = list(open_run(request.run).records())
+    paths = [request.out / "records.sqlite", request.out / "records.jsonl"]
+    try:
+        request.out.mkdir(parents=True, exist_ok=True)
+        written = [path.with_name(path.name + ".partial") for path in paths]
+        write_database(written[0], records)
+        written[1].write_text("".join(json.dumps(row(record)) + "\n" for record in records))
+        for part, path in zip(written, paths, strict=True):
+            part.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        raise SetupError(
+            f"cannot write into {request.out}: {error}", hint="make room, or choose a folder that you may write to"
+        ) from None
+    text = "\n".join(f"wrote {path}: {len(records)} records" for path in paths)
+    return Answer(data={"records": len(records), "paths": [str(path) for path in paths]}, text=text)
+
+
+def write_database(path: Path, records: list[Record]) -> None:
+    path.unlink(missing_ok=True)
+    database = sqlite3.connect(path)
+    try:
+        with database:
+            database.execute(TABLE)
+            database.executemany(
+                "insert into records values (?, ?, ?, ?, ?)",
+                [
+                    (r.sequence, KINDS.get(r.type, str(r.type)), r.monotonic_ns, r.wall_ns, r.payload.decode())
+                    for r in records
+                ],
+            )
+    finally:
+        database.close()
+
+
+def replay(request: ReplayRequest, say: Say) -> Answer:
+    """Every event through a fresh core with the limits of the run; with `--verify` a difference is a no."""
+    if request.is_deep:
+        raise SetupError(
+            "--deep is not available in this build", code="E_NOT_AVAILABLE", hint="leave it out: decisions are replayed"
+        )
+    reader = open_run(request.run)
+    replayed = reader.replay(Core(limits_of(reader)), until=request.until)
+    same = replayed.effects - sum(len(difference.recorded) for difference in replayed.differences)
+    text = f"{replayed.events} events, {same}/{replayed.effects} effects identical"
+    first = [f"first difference at record {difference.sequence}" for difference in replayed.differences[:1]]
+    return Answer(
+        data={
+            "events": replayed.events,
+            "effects": replayed.effects,
+            "differences": [difference.sequence for difference in replayed.differences],
+            "is_torn": replayed.is_torn,
+        },
+        text="\n".join([text, *first]),
+        exit_code=1 if request.is_verified and replayed.differences else 0,
+    )
+
+
+def limits_of(reader: JournalReader) -> RiskLimits:
+    """The limits that the run's first record holds."""
+    text = reader.run().settings.get("limits", "")
+    try:
+        return msgspec.json.decode(text, type=RiskLimits)
+    except msgspec.DecodeError:
+        raise CorruptJournal("the first record holds no limits", path=str(reader.path), sequence=0) from None
+
+
+def row(record: Record) -> dict[str, object]:
+    return {
+        "sequence": record.sequence,
+        "kind": KINDS.get(record.type, str(record.type)),
+        "monotonic_ns": str(record.monotonic_ns),
+        "wall_ns": str(record.wall_ns),
+        "content": json.loads(record.payload),
+    }
+
+
+def line(record: Record) -> str:
+    return f"{record.sequence:>8}  {KINDS.get(record.type, str(record.type)):<7}  {record.payload.decode()}"

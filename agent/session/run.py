@@ -1,0 +1,88 @@
+"""`mev-agent run`."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from pathlib import Path
+
+from agent.core.limits import RiskLimits
+from agent.devnet.builder import Ordering
+from agent.devnet.case import load_case
+from agent.devnet.case_run import CaseRun, run_case
+from agent.devnet.mainnet import START_TOKENS
+from agent.engine.settings import HuntSettings
+from agent.errors import SetupError
+from agent.eth.units import Hash32
+from agent.ports import SystemClock
+from agent.requests import Answer, RunRequest, Say
+from agent.session.assumed import read_assumed
+from agent.session.files import new_run_id
+from agent.session.reporting import answer_of
+from agent.settings import Settings
+
+_ORDERINGS = {"archived": Ordering.ARCHIVED, "profit": Ordering.PROFIT, "gas-price": Ordering.GAS_PRICE}
+
+
+def run(request: RunRequest, settings: Settings, say: Say) -> Answer:
+    """The agent at work in the world asked for."""
+    if request.world.kind == "case":
+        return _run_case(request, settings, say)
+    raise SetupError(f"the world {request.world.kind} is not available in this build", hint="use --case")
+
+
+def hunt_settings(request: RunRequest, settings: Settings) -> HuntSettings:
+    """What the engine is told, from the configuration and the command line."""
+    risk = settings.risk
+    return HuntSettings(
+        start_tokens=settings.onchain.start_tokens,
+        max_hops=settings.onchain.max_hops,
+        share_bps=settings.onchain.beta_bps,
+        limits=RiskLimits(
+            min_net_wei=risk.min_net_wei,
+            max_gas_wei_per_day=risk.max_gas_wei_per_day,
+            max_exposure_wei=risk.max_exposure_wei,
+            max_bundles_per_block=risk.max_bundles_per_slot,
+        ),
+        assume=read_assumed(request.assume),
+        only=frozenset(request.only),
+    )
+
+
+def run_folder(request: RunRequest, settings: Settings, run_id: str) -> Path:
+    """Where the run writes: --out itself, else a folder of its own under the configured one."""
+    return request.out if request.out is not None else Path(settings.observe.runs_dir) / run_id
+
+
+def _run_case(request: RunRequest, settings: Settings, say: Say) -> Answer:
+    assert request.world.case is not None
+    case = load_case(request.world.case)
+    clock = SystemClock()
+    run_id = new_run_id(clock.wall_ns())
+    folder = run_folder(request, settings, run_id)
+    say(f"mev-agent  DEVNET  throw-away keys, local relay  run {run_id}")
+    say(
+        f"  block {case.number}: {len(case.transactions)} transactions as mempool traffic, base fee {case.header.base_fee_wei} wei"
+    )
+    repeat = ["mev-agent", "run", "--case", str(request.world.case)]
+    for left_out in request.leave_out:
+        repeat += ["--leave-out", "0x" + left_out.hex()]
+    if request.assume is not None:
+        repeat += ["--assume", str(request.assume)]
+    result = asyncio.run(
+        run_case(
+            CaseRun(
+                case=case,
+                run=run_id,
+                folder=folder,
+                settings=hunt_settings(request, settings),
+                leave_out=tuple(Hash32(one) for one in request.leave_out),
+                ordering=_ORDERINGS[request.builder_order or "archived"],
+                repeat=shlex.join(repeat) + " --only {id}",
+                seed=request.seed,
+            ),
+            clock,
+        )
+    )
+    symbols = {token.address: token.symbol for token in START_TOKENS}
+    return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
