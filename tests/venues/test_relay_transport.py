@@ -221,9 +221,30 @@ async def test_the_wire_mends_a_connection_that_the_peer_closed_while_idle(serve
     await wire.close()
 
 
+@pytest.mark.parametrize("kind", [AiohttpTransport, WireTransport])
 @pytest.mark.parametrize(
-    "url", ["ftp://x", "http://", "https://user@host", "http://ho st/", "http://host/a b", "x", "https://ä"]
+    ("url", "code"),
+    [
+        ("ftp://x", "E_CONFIG"),
+        ("http://", "E_CONFIG"),
+        ("https://user@host", "E_CONFIG"),
+        ("https://ho st/", "E_CONFIG"),
+        ("https://host/a b", "E_CONFIG"),
+        ("https://host/a\r\nX: y", "E_CONFIG"),
+        ("x", "E_CONFIG"),
+        ("https://ä", "E_CONFIG"),
+        ("http://relay.example", "E_ENDPOINT_NOT_PRIVATE"),
+        ("http://10.0.0.1:8545", "E_ENDPOINT_NOT_PRIVATE"),
+    ],
 )
-def test_what_is_no_address_of_an_endpoint_is_a_mistake_in_the_config(url: str) -> None:
-    with pytest.raises(ConfigError, match="not the address"):
-        WireTransport(url)
+def test_what_is_no_private_address_of_an_endpoint_is_a_mistake_in_the_config(kind: type, url: str, code: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        kind(url)
+    assert caught.value.code == code and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "url", ["https://relay.example/x?y=1", "http://127.0.0.1:1", "http://localhost", "http://[::1]:1"]
+)
+def test_encrypted_or_local_addresses_are_taken(url: str) -> None:
+    assert WireTransport(url) and AiohttpTransport(url)

@@ -71,7 +71,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
         if (self.replacement_uuid is None) != (self.sequence is None):
             raise ValueError("a replacement id and its sequence come together")
         low, high = self.min_timestamp_s, self.max_timestamp_s
-        if low is not None and high is not None and low > high:
+        if high is not None and (high <= 0 or high < (low or 0)):
+            # Builders read a maximum of 0 as none.
             raise ValueError(f"the timestamps {low}..{high} hold no block")
         refunded = () if self.refund is None else (self.refund.transaction,)
         named = (*self.reverting, *self.dropping, *refunded)

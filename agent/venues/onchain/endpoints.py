@@ -7,9 +7,13 @@ Quasar 2025-26), nothing was probed. `mev-agent doctor` asks; the rows only say 
 
 from __future__ import annotations
 
+import ipaddress
 from enum import Enum
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
+
+from agent.errors import ConfigError
 
 
 class Cancel(Enum):
@@ -52,6 +56,34 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     chain_id: int = 1
     fee_recipients: tuple[str, ...] = ()
     """Under which addresses its blocks are built, where known: tells whose block a rival won in."""
+
+
+def endpoint_address(url: str) -> SplitResult:
+    """The parts of an endpoint's URL; ConfigError when a bundle must not be sent there.
+
+    Plain HTTP is for this machine alone: on a network everybody on the way would read the bundle.
+    """
+    parts = urlsplit(url)
+    shown = url[:100]
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if not is_plain or parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ConfigError(f"not the address of an endpoint: {shown!r}", hint="use https://host[:port][/path]")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ConfigError(
+            f"{shown!r} would carry bundles unencrypted",
+            code="E_ENDPOINT_NOT_PRIVATE",
+            hint="use https; plain http is taken for 127.0.0.1 and localhost only",
+        )
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 FLASHBOTS = Dialect(

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import aiohttp
 
+from agent.venues.onchain.endpoints import endpoint_address
 from agent.venues.onchain.replies import Lost, RawReply
 from agent.venues.onchain.signer import SIGNATURE_HEADER, SignedBody
 
@@ -38,6 +39,7 @@ class AiohttpTransport:
     """One aiohttp session to one endpoint."""
 
     def __init__(self, url: str) -> None:
+        endpoint_address(url)
         self._url = url
         self._session: aiohttp.ClientSession | None = None
 

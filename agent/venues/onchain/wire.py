@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from urllib.parse import urlsplit
 
-from agent.errors import ConfigError
+from agent.venues.onchain.endpoints import endpoint_address
 from agent.venues.onchain.http_response import ResponseError, ResponseParser
 from agent.venues.onchain.replies import Lost, RawReply
 from agent.venues.onchain.signer import SIGNATURE_HEADER, SignedBody
@@ -106,15 +105,12 @@ class WireTransport:
     """Warm connections to one endpoint."""
 
     def __init__(self, url: str, *, warm_connections: int = 1, tls: ssl.SSLContext | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or not url.isascii():
-            raise ConfigError(f"not the address of an endpoint: {url[:100]!r}", hint="use https://host[:port][/path]")
+        parts = endpoint_address(url)
+        assert parts.hostname is not None
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        if any(char <= " " for char in path + parts.netloc):
-            raise ConfigError(f"not the address of an endpoint: {url[:100]!r}", hint="it holds a space or a control")
         self._head = (
             f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
             f"Accept: application/json\r\nAccept-Encoding: identity\r\n{SIGNATURE_HEADER}: "
