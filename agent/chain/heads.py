@@ -22,6 +22,7 @@ import msgspec
 from agent.chain.client import Rpc
 from agent.chain.head_chain import Extend, HeadChain, NeedParent, Refuse, Rollback, Step, Stop
 from agent.chain.headers import Header, WireHeader, header_from_wire
+from agent.chain.reconnect import Pauses
 from agent.chain.stream import StreamRpc
 from agent.errors import OutcomeUnknown, ProtocolError, SetupError
 from agent.eth.hexes import from_quantity, to_data
@@ -35,8 +36,6 @@ POLL_MS = 500
 MAX_EVENTS = 1_024
 MAX_UNREAD_HEADERS = 256
 """Older ones are dropped unread: the newest leads back to them by hash."""
-FIRST_PAUSE_MS = 250
-LONGEST_PAUSE_MS = 15_000
 FINALIZED_EVERY_BLOCKS = 32
 
 
@@ -86,14 +85,13 @@ class HeadFeed:
         self._poll_s = poll_ms / 1_000
         self._must_prove = must_prove
         self._seed_blocks = seed_blocks
-        self._jitter = random.Random() if jitter is None else jitter
+        self._pauses = Pauses(jitter)
         self._pause = pause
         self._unread: deque[WireHeader] = deque(maxlen=MAX_UNREAD_HEADERS)
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Follows the node until a Stop or cancellation. SetupError where the very first connection fails."""
-        failures = 0
         while True:
             connected_before = self.connections
             try:
@@ -107,9 +105,7 @@ class HeadFeed:
                 if self.connections == 0:
                     raise
                 await self.events.put(FeedDown(error.message))
-            failures = 1 if self.connections > connected_before else failures + 1
-            longest_ms = min(FIRST_PAUSE_MS << min(failures - 1, 10), LONGEST_PAUSE_MS)
-            await self._pause(self._jitter.uniform(longest_ms / 2, longest_ms) / 1_000)
+            await self._pause(self._pauses.next_s(had_connected=self.connections > connected_before))
 
     async def _follow(self, rpc: Rpc) -> None:
         """Returns after a Stop; every other end is an error."""

@@ -1,0 +1,209 @@
+"""Pending transactions of one node, in full, from a bounded queue that says what it lost.
+
+Theory of operation. `run` connects, checks the chain id, subscribes to `newPendingTransactions` with bodies (a node
+that sends hashes is asked for each body), then reads `txpool_content` once, so that what was waiting before is known
+too. Each hash is delivered once. The socket's callback only decodes and appends; a reader takes everything at
+once with `read`, so that a burst costs one wake-up. When the reader falls behind, the oldest are dropped and a Lost
+event stands in their place; when the connection is gone, a Gap event does: what was pending in between may never
+be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from agent.chain.client import Rpc
+from agent.chain.jsonrpc import RpcError
+from agent.chain.pending import PendingTransaction
+from agent.chain.reconnect import Pauses
+from agent.chain.stream import StreamRpc
+from agent.errors import OutcomeUnknown, ProtocolError, SetupError
+from agent.eth.hexes import to_quantity
+
+MAX_WAITING = 16_384
+MAX_REMEMBERED = 131_072
+"""Hashes seen: about an hour of the public mempool."""
+MAX_UNFETCHED = 4_096
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """There was no connection for a while; transactions of that time may be unknown."""
+
+    reason: str
+
+
+class Watching(msgspec.Struct, frozen=True):
+    """The subscription stands, and what was pending before it has been read, as far as the node shows it."""
+
+    peer: str
+    has_content: bool
+    """Whether the node offered `txpool_content`; hosted nodes seldom do."""
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """So many transactions were dropped because the reader was behind."""
+
+    count: int
+
+
+MempoolEvent: TypeAlias = PendingTransaction | Gap | Watching | Lost
+
+
+class MempoolFeed:
+    """Start `run` as a task; take events with `read`."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[StreamRpc]],
+        *,
+        chain_id: int,
+        max_waiting: int = MAX_WAITING,
+        jitter: random.Random | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.connections = 0
+        self.duplicates = 0
+        self.lost = 0
+        self.malformed = 0
+        self._connect = connect
+        self._chain_id = chain_id
+        self._max_waiting = max_waiting
+        self._pauses = Pauses(jitter)
+        self._pause = pause
+        self._events: deque[MempoolEvent] = deque()
+        self._wake = asyncio.Event()
+        self._seen: dict[str, None] = {}
+        self._dropped = 0
+        self._unfetched: deque[str] = deque(maxlen=MAX_UNFETCHED)
+        self._has_unfetched = asyncio.Event()
+
+    async def read(self) -> list[MempoolEvent]:
+        """All events that wait, at least one; a Lost comes first, as the oldest were dropped."""
+        while not self._events and not self._dropped:
+            self._wake.clear()
+            await self._wake.wait()
+        events: list[MempoolEvent] = []
+        if self._dropped:
+            events.append(Lost(self._dropped))
+            self._dropped = 0
+        events += self._events
+        self._events.clear()
+        return events
+
+    async def run(self) -> None:
+        """Watches until cancelled. SetupError where the first connection fails or the chain is another."""
+        while True:
+            connected_before = self.connections
+            try:
+                rpc = await self._connect()
+                try:
+                    await self._watch(rpc)
+                finally:
+                    await rpc.close()
+            except (ProtocolError, SetupError, OutcomeUnknown) as error:
+                if self.connections == 0 or error.code == "E_WRONG_CHAIN":
+                    raise
+                self._put(Gap(error.message))
+            await self._pause(self._pauses.next_s(had_connected=self.connections > connected_before))
+
+    async def _watch(self, rpc: StreamRpc) -> None:
+        answer = await rpc.call("eth_chainId")
+        if answer != to_quantity(self._chain_id):
+            raise SetupError(
+                f"{rpc.peer} is on chain {str(answer)[:40]}, not {to_quantity(self._chain_id)}",
+                code="E_WRONG_CHAIN",
+                hint="check the node's URL against the configured chain",
+            )
+        subscription = await self._subscribe(rpc)
+        self.connections += 1
+        content = await self._read_content(rpc)
+        self._put(Watching(rpc.peer, content))
+        fetcher = asyncio.ensure_future(self._fetch_bodies(rpc))
+        try:
+            reason = await rpc.wait_closed()
+        finally:
+            self.malformed += subscription.malformed
+            fetcher.cancel()
+        raise ProtocolError(f"the connection ended: {reason}", peer=rpc.peer)
+
+    async def _subscribe(self, rpc: StreamRpc) -> Any:
+        try:
+            return await rpc.subscribe(["newPendingTransactions", True], PendingTransaction | str, self.arrived)  # type: ignore[arg-type] # a union is a decodable type
+        except RpcError:
+            return await rpc.subscribe(["newPendingTransactions"], str, self.arrived)
+
+    def arrived(self, item: PendingTransaction | str) -> None:
+        """A notification: the transaction, or its hash from a node that sends no bodies."""
+        if isinstance(item, str):
+            if item not in self._seen:
+                self._unfetched.append(item)
+                self._has_unfetched.set()
+            return
+        if item.hash in self._seen:
+            self.duplicates += 1
+            return
+        self._remember(item.hash)
+        self._put(item)
+
+    async def _fetch_bodies(self, rpc: Rpc) -> None:
+        while True:
+            await self._has_unfetched.wait()
+            self._has_unfetched.clear()
+            hashes = list(self._unfetched)
+            self._unfetched.clear()
+            try:
+                answers = await rpc.batch([("eth_getTransactionByHash", [name]) for name in hashes])
+            except ProtocolError:
+                self._count_lost(len(hashes))
+                continue
+            for answer in answers:
+                # None: mined or dropped in the meantime.
+                if isinstance(answer, dict):
+                    self._take(answer)
+
+    async def _read_content(self, rpc: Rpc) -> bool:
+        """Whether the node showed its pool."""
+        try:
+            content = await rpc.call("txpool_content")
+        except RpcError:
+            return False
+        pending = content.get("pending") if isinstance(content, dict) else None
+        for by_nonce in (pending or {}).values():
+            for tree in by_nonce.values():
+                self._take(tree)
+        return True
+
+    def _take(self, tree: Any) -> None:
+        try:
+            self.arrived(msgspec.convert(tree, PendingTransaction))
+        except msgspec.ValidationError:
+            self.malformed += 1
+
+    def _remember(self, name: str) -> None:
+        self._seen[name] = None
+        if len(self._seen) > MAX_REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+
+    def _put(self, event: MempoolEvent) -> None:
+        events = self._events
+        events.append(event)
+        if len(events) > self._max_waiting:
+            events.popleft()
+            self._count_lost(1)
+        self._wake.set()
+
+    def _count_lost(self, count: int) -> None:
+        self._dropped += count
+        self.lost += count
+        self._wake.set()
+
+
+def pending_to(events: Sequence[MempoolEvent], addresses: frozenset[str]) -> list[PendingTransaction]:
+    """The transactions among the events that call one of the addresses (lower-case text, as nodes send them)."""
+    return [event for event in events if isinstance(event, PendingTransaction) and event.to in addresses]

@@ -1,0 +1,158 @@
+"""A pending transaction as the node sends it: decoded once into text fields, turned into values where it matters.
+
+Of a burst of thousands only some touch a pool we know; which ones, `to` and `selector` tell without converting
+anything. `transaction` makes the value of `agent.eth.transactions`, with integers and bytes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent.eth.hexes import from_data, from_quantity
+from agent.eth.transactions import (
+    ACCESS_LIST,
+    BLOB,
+    LEGACY,
+    SET_CODE,
+    AccessList,
+    Authorization,
+    Transaction,
+    TransactionError,
+)
+from agent.eth.units import Address, Hash32
+
+
+class _WireAccess(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    address: str
+    storage_keys: tuple[str, ...] = ()
+
+
+class _WireAuthorization(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    chain_id: str
+    address: str
+    nonce: str
+    r: str
+    s: str
+    y_parity: str | None = None
+    v: str | None = None
+
+
+class PendingTransaction(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The transaction object of the execution API, text as it came. `sender` is the node's word; the sender that
+    counts is recovered from the signature by `transaction().sender`."""
+
+    hash: str
+    sender: str = msgspec.field(name="from")
+    nonce: str
+    gas: str
+    value: str
+    input: str
+    r: str
+    s: str
+    to: str | None = None
+    type: str = "0x0"
+    chain_id: str | None = None
+    gas_price: str | None = None
+    max_fee_per_gas: str | None = None
+    max_priority_fee_per_gas: str | None = None
+    max_fee_per_blob_gas: str | None = None
+    blob_versioned_hashes: tuple[str, ...] = ()
+    access_list: tuple[_WireAccess, ...] | None = None
+    authorization_list: tuple[_WireAuthorization, ...] | None = None
+    v: str | None = None
+    y_parity: str | None = None
+
+    @property
+    def selector(self) -> str:
+        """The first four bytes of calldata, as text with 0x; shorter where there are fewer."""
+        return self.input[:10]
+
+    def transaction(self) -> Transaction:
+        """The values. TransactionError for text that makes no transaction. `raw` of the result checks the hash."""
+        try:
+            return self._transaction()
+        except (ValueError, TypeError) as error:
+            raise TransactionError(f"pending transaction {self.hash[:66]}: {str(error)[:160]}") from error
+
+    def _transaction(self) -> Transaction:
+        kind = from_quantity(self.type)
+        if kind not in range(SET_CODE + 1):
+            raise TransactionError(f"unknown transaction type {kind}")
+        if kind in (LEGACY, ACCESS_LIST):
+            fee = tip = from_quantity(_present(self.gas_price, "gasPrice"))
+        else:
+            fee = from_quantity(_present(self.max_fee_per_gas, "maxFeePerGas"))
+            tip = from_quantity(_present(self.max_priority_fee_per_gas, "maxPriorityFeePerGas"))
+        chain_id, parity = self._chain_and_parity(kind)
+        return Transaction(
+            type=kind,
+            chain_id=chain_id,
+            nonce=from_quantity(self.nonce),
+            max_priority_fee_wei=tip,
+            max_fee_wei=fee,
+            gas=from_quantity(self.gas),
+            to=None if self.to is None else _address(self.to),
+            value_wei=from_quantity(self.value),
+            data=from_data(self.input),
+            access_list=_access_list(self.access_list),
+            max_blob_fee_wei=from_quantity(_present(self.max_fee_per_blob_gas, "maxFeePerBlobGas"))
+            if kind == BLOB
+            else 0,
+            blob_hashes=tuple(map(_hash, self.blob_versioned_hashes)) if kind == BLOB else (),
+            authorizations=tuple(map(_authorization, self.authorization_list or ())) if kind == SET_CODE else (),
+            y_parity=parity,
+            r=from_quantity(self.r),
+            s=from_quantity(self.s),
+            hash=_hash(self.hash),
+        )
+
+    def _chain_and_parity(self, kind: int) -> tuple[int | None, int]:
+        if kind != LEGACY:
+            parity = self.y_parity if self.y_parity is not None else self.v
+            return from_quantity(_present(self.chain_id, "chainId")), from_quantity(_present(parity, "yParity"))
+        v = from_quantity(_present(self.v, "v"))
+        if v in (27, 28):
+            return None, v - 27
+        if v >= 35:
+            return (v - 35) // 2, (v - 35) % 2
+        raise TransactionError(f"v cannot be {v}")
+
+
+def _present(text: str | None, name: str) -> str:
+    if text is None:
+        raise TransactionError(f"lacks {name}")
+    return text
+
+
+def _access_list(entries: tuple[_WireAccess, ...] | None) -> AccessList:
+    if not entries:
+        return ()
+    return tuple(
+        (_address(entry.address), tuple(int.from_bytes(_hash(key), "big") for key in entry.storage_keys))
+        for entry in entries
+    )
+
+
+def _authorization(entry: _WireAuthorization) -> Authorization:
+    return Authorization(
+        chain_id=from_quantity(entry.chain_id),
+        address=_address(entry.address),
+        nonce=from_quantity(entry.nonce),
+        y_parity=from_quantity(_present(entry.y_parity if entry.y_parity is not None else entry.v, "yParity")),
+        r=from_quantity(entry.r),
+        s=from_quantity(entry.s),
+    )
+
+
+def _address(text: str) -> Address:
+    raw = from_data(text)
+    if len(raw) != 20:
+        raise TransactionError(f"an address has 20 bytes, not {len(raw)}")
+    return Address(raw)
+
+
+def _hash(text: str) -> Hash32:
+    raw = from_data(text)
+    if len(raw) != 32:
+        raise TransactionError(f"a hash has 32 bytes, not {len(raw)}")
+    return Hash32(raw)
