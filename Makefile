@@ -1,11 +1,14 @@
 # Needs a POSIX shell, make, and Python >= 3.11 with pip and venv; everything else is made here.
 # `make run ARGS="--seed 7"` hands arguments on; `make PYTHON=/path/to/python3.12 ...` chooses the Python.
 
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit; done; echo python3)
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$p" && exit; done; echo python3)
+endif
 SETUP  := $(PYTHON) scripts/setup.py
 BIN    := $(CURDIR)/.venv/bin
 FORGE   = $(firstword $(wildcard $(CURDIR)/node_modules/@foundry-rs/forge-*/bin/forge) forge)
+BUILDS ?= default london
 JOBS   ?= 2
 ARGS   ?=
 
@@ -35,7 +38,7 @@ run: tools       ## run the agent on the built-in slice of mainnet
 test: tools setup-peers test-contracts test-python ## everything: Solidity, Python, end to end
 
 test-contracts: tools ## the Solidity tests
-	@if [ -f foundry.toml ]; then "$(FORGE)" test; else echo "no foundry.toml: no Solidity tests" >&2; fi
+	@for build in $(BUILDS); do echo "contracts: the $$build build" >&2; FOUNDRY_PROFILE=$$build "$(FORGE)" test || exit 1; done
 
 test-python: tools ## the Python tests
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)

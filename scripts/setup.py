@@ -41,6 +41,7 @@ class SetupFailed(Exception):
 
 
 def main(stages: Sequence[str]) -> int:
+    leave_own_environment()
     known: dict[str, Callable[[], None]] = {
         "environment": make_environment,
         "tools": make_tools,
@@ -67,6 +68,13 @@ def main(stages: Sequence[str]) -> int:
             say("stopped; the next run makes the unfinished part anew")
             return 130
     return 0
+
+
+def leave_own_environment() -> None:
+    """Go on with the Python below, when run by one of the environments that may have to be made anew."""
+    if sys.prefix != sys.base_prefix and Path(sys.prefix).is_relative_to(ROOT):
+        base = str(sys._base_executable)  # type: ignore[attr-defined]
+        os.execv(base, [base, *sys.orig_argv[1:]])
 
 
 def make_environment() -> None:
