@@ -38,6 +38,10 @@ ERRORS: dict[str, Page] = {
         "Correct each at the line that is named, then run `mev-agent config check`.",
     ),
     "E_DEFECT": Page("mev-agent itself is wrong.", "Report it with the crash file whose path is printed."),
+    "E_ENDPOINT_NOT_PRIVATE": Page(
+        "An endpoint would carry bundles unencrypted over a network.",
+        "Use https; plain http is for this machine alone.",
+    ),
     "E_HALTED": Page("A breaker or the guard has stopped the agent.", "Find out why, then let a person reset it."),
     "E_JOURNAL_CORRUPT": Page(
         "A record of the journal fails its checksum.",
@@ -46,6 +50,10 @@ ERRORS: dict[str, Page] = {
     "E_JOURNAL_POISONED": Page(
         "The journal could not be written, so nothing more may be sent.", "Make room on the disk, then start a new run."
     ),
+    "E_KEYSTORE": Page(
+        "A keystore is missing, is none, or does not open with the password.", "Check the file's name and the password."
+    ),
+    "E_KEYSTORE_MODE": Page("Other users of this machine may read a keystore.", "Run `chmod 600` on the file."),
     "E_NOT_AVAILABLE": Page("This build has no such part.", "Update mev-agent, or leave the command out."),
     "E_OUTCOME_UNKNOWN": Page(
         "What was sent may have been accepted.",
