@@ -63,8 +63,7 @@ class NodeSimulator:
         overrides: tuple[Override, ...] = (),
     ) -> list[Simulation]:
         """One Simulation per sequence, in order. ProtocolError where the node itself fails, not where a member does."""
-        if env.prev_randao == 0:
-            raise ValueError("prev_randao 0 makes contracts take branches that no real block takes")
+        rules.check_env(env)
         runs = [_Run(calls) for calls in sequences]
         for run in runs:
             run.outcome = rules.broken_rule(run.calls, env) or (() if not run.calls else None)
@@ -86,7 +85,7 @@ class NodeSimulator:
             state = wire.state_overrides(overrides, run.unknown)
             requests.append(("eth_simulateV1", wire.simulate_params(run.calls, env, state, at=at)))
         answers = await self._rpc.batch(requests)
-        nonces = _next_nonces(senders, answers[: len(senders)], overrides)
+        nonces = next_nonces(senders, answers[: len(senders)], overrides)
         for run, answer in zip(runs, answers[len(senders) :], strict=True):
             if refusal := rules.broken_nonce(run.calls, nonces):
                 run.outcome = refusal
@@ -133,7 +132,7 @@ def _decode(answer: Any, *, calls: int) -> tuple[CallResult, ...]:
     return results
 
 
-def _next_nonces(
+def next_nonces(
     senders: Sequence[Address], answers: Sequence[Any | RpcError], overrides: Sequence[Override]
 ) -> Mapping[Address, int]:
     """Next nonces by sender; one whose account the node does not know is left out, the simulation will say so."""

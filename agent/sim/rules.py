@@ -13,6 +13,12 @@ from agent.eth.units import Address
 from agent.sim.simulator import BlockEnv, Call, CallResult
 
 
+def check_env(env: BlockEnv) -> None:
+    """ValueError for a block environment that no block has had since the Merge: contracts branch on it."""
+    if env.prev_randao == 0:
+        raise ValueError("prev_randao 0 makes contracts take branches that no real block takes")
+
+
 def broken_rule(calls: tuple[Call, ...], env: BlockEnv) -> str:
     """Why no block with these fields could hold the calls, whatever the state; empty where it could."""
     for position, call in enumerate(calls):
