@@ -16,8 +16,7 @@ SUSHI = "sushi"
 UNISWAP_V3 = "uniswap-v3"
 
 FIGURES_BLOCK = 24_628_606
-FIGURES_TIMESTAMP = 1_773_173_000
-"""About the time of that block, in seconds; the slice's chain begins here when anvil is told to."""
+FIGURES_TIMESTAMP_S = 1_773_164_291
 BASE_FEE_WEI = 151_953_301
 """The base fee that the block after the figures' carried."""
 GAS_LIMIT = 6_000_000

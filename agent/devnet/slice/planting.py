@@ -18,7 +18,7 @@ from agent.devnet.slice import artefacts
 from agent.devnet.slice.artefacts import creation_code
 from agent.devnet.slice.balances import balance_writes
 from agent.devnet.slice.design import design_slice
-from agent.devnet.slice.figures import BASE_FEE_WEI, SUSHI, UNISWAP_V2, UNISWAP_V3
+from agent.devnet.slice.figures import FIGURES_BLOCK, FIGURES_TIMESTAMP_S, SUSHI, UNISWAP_V2, UNISWAP_V3
 from agent.devnet.slice.liquidity import ranges_around
 from agent.devnet.slice.storage import (
     V3_FACTORY_OWNER_SLOT,
@@ -37,6 +37,17 @@ from agent.eth.keccak import keccak256
 from agent.eth.units import WEI_PER_ETHER, Address
 
 SLOT_S = 12
+SETUP_BLOCKS = 4
+ANVIL_FLAGS = (
+    "--number",
+    str(FIGURES_BLOCK - SETUP_BLOCKS),
+    "--timestamp",
+    str(FIGURES_TIMESTAMP_S - SETUP_BLOCKS * SLOT_S),
+)
+"""Anvil's extra flags with which the planted head has the number and time of the figures' block, and blocks of equal
+content have equal hashes. Without them the slice works as well, from block 0 and the present time."""
+HEAD_BASE_FEE_WEI = 173_660_915
+"""After this, with no gas used, EIP-1559 gives `BASE_FEE_WEI` for the first block of the run."""
 LIQUIDITY_PROVIDER = Address(keccak256(b"slice liquidity provider")[12:])
 
 _PLANTER = Address(keccak256(b"slice planter")[12:])
@@ -51,8 +62,8 @@ _USER_ETHER = 1_000
 async def build_slice(anvil: Anvil, seed: int) -> Slice:
     """Plant the slice in a fresh anvil and return it; its head is then a block that holds everything.
 
-    Start anvil with `chain_id=CHAIN_ID`. SetupError if it is not empty or of another chain, if an npm package is
-    missing or of another version, or if a pool is not where mainnet has it.
+    Start anvil with `chain_id=CHAIN_ID, gas_limit=GAS_LIMIT` and `ANVIL_FLAGS`. SetupError if it is not empty or of
+    another chain, if an npm package is missing or of another version, or if a pool is not where mainnet has it.
     """
     world = design_slice(seed)
     await _require_empty_chain(anvil, world.chain_id)
@@ -65,7 +76,7 @@ async def build_slice(anvil: Anvil, seed: int) -> Slice:
     await anvil.call("anvil_stopImpersonatingAccount", address_text(_PLANTER))
     await anvil.call("anvil_setBalance", address_text(_PLANTER), "0x0")
     await anvil.call("evm_setBlockGasLimit", to_quantity(world.gas_limit))
-    await anvil.call("anvil_setNextBlockBaseFeePerGas", to_quantity(BASE_FEE_WEI))
+    await anvil.call("anvil_setNextBlockBaseFeePerGas", to_quantity(HEAD_BASE_FEE_WEI))
     await _mine(anvil)
     return world
 

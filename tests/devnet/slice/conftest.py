@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from agent.devnet.anvil import Anvil
-from agent.devnet.slice import CHAIN_ID, GAS_LIMIT, HARDFORK, Slice, Traffic, build_slice
+from agent.devnet.slice import ANVIL_FLAGS, CHAIN_ID, GAS_LIMIT, HARDFORK, Slice, Traffic, build_slice
 from agent.eth.hexes import address_text, from_data, from_quantity, to_data, to_quantity
 from agent.eth.keccak import keccak256
 from agent.eth.keys import SignedTransaction
@@ -48,5 +48,7 @@ class Planted(NamedTuple):
 
 @pytest.fixture
 async def planted() -> AsyncIterator[Planted]:
-    async with await Anvil.start(hardfork=HARDFORK, gas_limit=GAS_LIMIT, chain_id=CHAIN_ID) as anvil:
+    async with await Anvil.start(
+        hardfork=HARDFORK, gas_limit=GAS_LIMIT, chain_id=CHAIN_ID, extra_flags=ANVIL_FLAGS
+    ) as anvil:
         yield Planted(anvil, await build_slice(anvil, SEED))

@@ -6,9 +6,21 @@ import pytest
 
 from agent.chain.pools import load_pools
 from agent.devnet.anvil import Anvil
-from agent.devnet.slice import BASE_FEE_WEI, CHAIN_ID, GAS_LIMIT, HARDFORK, build_slice, pool_records
+from agent.devnet.slice import (
+    ANVIL_FLAGS,
+    BASE_FEE_WEI,
+    CHAIN_ID,
+    CONTRACTS,
+    GAS_LIMIT,
+    HARDFORK,
+    Traffic,
+    build_slice,
+    pool_records,
+)
 from agent.devnet.slice.artefacts import WETH9_CODE_HASH
+from agent.devnet.slice.figures import FIGURES_BLOCK, FIGURES_TIMESTAMP_S
 from agent.devnet.slice.market import Market
+from agent.devnet.slice.planting import SETUP_BLOCKS
 from agent.devnet.slice.world import V3_FACTORY_OWNER
 from agent.dex.factories import FACTORIES
 from agent.dex.pool import StateName
@@ -153,16 +165,34 @@ async def test_some_cycles_are_open_at_the_start(planted: Planted) -> None:
     assert len(found) < len(index.cycles) // 2
 
 
-async def test_the_same_seed_gives_the_same_state() -> None:
-    roots = []
+async def test_the_head_is_the_figures_block_and_the_next_base_fee_mainnets(planted: Planted) -> None:
+    head = await planted.anvil.call("eth_getBlockByNumber", "latest", False)
+    assert from_quantity(head["number"]) == FIGURES_BLOCK
+    assert from_quantity(head["timestamp"]) == FIGURES_TIMESTAMP_S
+    assert from_quantity(head["gasLimit"]) == GAS_LIMIT
+    await planted.anvil.call("evm_mine")
+    first = await planted.anvil.call("eth_getBlockByNumber", "latest", False)
+    assert from_quantity(first["baseFeePerGas"]) == BASE_FEE_WEI
+
+
+async def test_the_same_seed_gives_the_same_blocks() -> None:
+    hashes = []
     for seed in (3, 3, 4):
-        flags = ("--timestamp", "1773173000")
         async with await Anvil.start(
-            hardfork=HARDFORK, gas_limit=GAS_LIMIT, chain_id=CHAIN_ID, extra_flags=flags
+            hardfork=HARDFORK, gas_limit=GAS_LIMIT, chain_id=CHAIN_ID, extra_flags=ANVIL_FLAGS
         ) as anvil:
-            await build_slice(anvil, seed)
-            roots.append((await anvil.call("eth_getBlockByNumber", "latest", False))["stateRoot"])
-    assert roots[0] == roots[1] != roots[2]
+            planted = Planted(anvil, await build_slice(anvil, seed))
+            traffic = Traffic(planted.world, seed)
+            for _ in range(2):
+                await planted.mine_slot(traffic)
+            hashes.append((await anvil.call("eth_getBlockByNumber", "latest", False))["hash"])
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+async def test_the_slice_needs_no_flags() -> None:
+    async with await Anvil.start(hardfork=HARDFORK, gas_limit=GAS_LIMIT, chain_id=CHAIN_ID) as anvil:
+        await build_slice(anvil, 1)
+        assert from_quantity(await anvil.call("eth_blockNumber")) == SETUP_BLOCKS
 
 
 async def test_a_chain_that_is_not_empty_is_refused(planted: Planted) -> None:
@@ -178,6 +208,4 @@ async def test_another_chain_id_is_refused() -> None:
 
 def test_the_agents_factories_are_those_of_the_slice() -> None:
     deployers = {factory.deployer for factory in FACTORIES}
-    from agent.devnet.slice import CONTRACTS
-
     assert {CONTRACTS.v2_factory, CONTRACTS.sushi_factory, CONTRACTS.v3_factory} <= deployers
