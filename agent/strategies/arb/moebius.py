@@ -14,8 +14,8 @@ from typing import NamedTuple
 Hops = Sequence[tuple[int, int, int]]
 """(a, b, c) of each hop, first hop first."""
 
-NEAR = (0, -1, 1, -2, 2, -3, 3)
-"""Shifts of a token amount around the real optimum; nearest first."""
+_MISSES = 2
+_NEAR = 3
 _FAR = 256
 _MAX_ROUNDS = 16
 
@@ -64,56 +64,83 @@ def pull_back(hops: Hops, amount: int) -> int | None:
 
 
 def correct_near(hops: Hops, start: int, bound: int) -> int:
-    """The best integer input near the real optimum `start`, the smallest of those found that pay as much.
+    """The best integer input near the real optimum `start`.
 
     The profit of integer inputs is a sawtooth: all inputs between two that reach the next unit of a coarse token pay
-    for nothing. So the candidates are the smallest inputs that reach each nearby amount of each token on the way.
+    for nothing. So the candidates are the smallest inputs that reach each amount of the coarsest token on the way; over
+    these the profit is concave but for the roundings of the finer tokens, so a climb of a few units finds its top.
     Stops as soon as the bound is reached: nothing better exists.
     """
+    amounts = _amounts(hops, start)
+    best, best_profit = start, amounts[-1] - start
+    index = min(range(1, len(amounts)), key=amounts.__getitem__)
+    first, rest = hops[:index], hops[index:]
+    for target, direction in ((amounts[index] + 1, 1), (amounts[index], -1)):
+        misses = 0
+        while misses < _MISSES and target > 0 and best_profit < bound:
+            candidate = pull_back(first, target)
+            if candidate is None:
+                break
+            profit = run(rest, target) - candidate
+            if profit > best_profit:
+                best, best_profit, misses = candidate, profit, 0
+            else:
+                misses += 1
+            target += direction
+    return best
+
+
+def correct_far(hops: Hops, start: int, bound: int) -> int:
+    """The best integer input found by a wider scan, the smallest of those that pay as much.
+
+    First every token's nearby amounts to a fixed point; then every amount of the coarsest token at which the real profit
+    still beats the best found. The smallest best input is the smallest one for its own amount of every token on the way,
+    so scanning one token suffices, and the coarsest has the fewest amounts. It is cut at `_FAR` amounts either way.
+    """
+    a, b, c = compose(hops)
+    best = _settle(hops, start, bound)
+    gap = bound + 1 - (run(hops, best) - best)
+    if gap <= 1:
+        return best
+    amounts = _amounts(hops, start)
+    index = min(range(1, len(amounts)), key=amounts.__getitem__)
+    # Near its top the real profit falls by c d^2 / sqrt(a b) at a distance d.
+    reach = isqrt(gap * isqrt(a * b) // c) + 1
+    width = min(_FAR, reach * amounts[index] // start + 2) if start else _FAR
+    targets = range(max(1, amounts[index] - width), amounts[index] + width + 1)
+    return _settle(hops, _best_of(hops, hops[:index], targets, best), bound)
+
+
+def _settle(hops: Hops, start: int, bound: int) -> int:
+    """Move to the best of the smallest inputs for nearby amounts of each token, to a fixed point."""
     best = start
-    best_profit = run(hops, start) - start
     for _ in range(_MAX_ROUNDS):
-        if best_profit >= bound:
+        around = best
+        amounts = _amounts(hops, around)
+        if amounts[-1] - around >= bound:
             return best
-        around = amount = best
-        for index, (a, b, c) in enumerate(hops):
-            amount = a * amount // (b + c * amount)
-            first = hops[: index + 1]
-            for shift in NEAR:
-                candidate = pull_back(first, amount + shift) if amount + shift > 0 else None
-                if candidate is not None:
-                    profit = run(hops, candidate) - candidate
-                    if profit > best_profit or (profit == best_profit and candidate < best):
-                        best, best_profit = candidate, profit
+        for index in range(1, len(amounts)):
+            targets = range(max(1, amounts[index] - _NEAR), amounts[index] + _NEAR + 1)
+            best = _best_of(hops, hops[:index], targets, best)
         if best == around:
             return best
     return best
 
 
-def correct_far(hops: Hops, start: int, bound: int) -> int:
-    """As `correct_near`, then every amount of the coarsest token at which the real profit still beats the best found.
-
-    The smallest best input is the smallest one for its own amount of every token on the way, so scanning one token
-    suffices; the coarsest has the fewest amounts. The scan is cut at 2 x 256 amounts: it is about single units.
-    """
-    a, b, c = compose(hops)
-    best = correct_near(hops, start, bound)
-    best_profit = run(hops, best) - best
-    gap = bound + 1 - best_profit
-    if gap <= 1:
-        return best
-    amounts = [start]
-    for hop in hops:
-        amounts.append(run((hop,), amounts[-1]))
-    index = min(range(1, len(amounts)), key=amounts.__getitem__)
-    first, middle = hops[:index], amounts[index]
-    # Near its top the real profit falls by c d^2 / sqrt(a b) at a distance d.
-    reach = isqrt(gap * isqrt(a * b) // c) + 1
-    width = min(_FAR, reach * middle // start + 2) if start else _FAR
-    for target in range(max(1, middle - width), middle + width + 1):
+def _best_of(hops: Hops, first: Hops, targets: range, best: int) -> int:
+    """The best of `best` and the smallest inputs that reach each target after the hops `first`."""
+    rank = (run(hops, best) - best, -best)
+    for target in targets:
         candidate = pull_back(first, target)
         if candidate is not None:
-            profit = run(hops, candidate) - candidate
-            if profit > best_profit or (profit == best_profit and candidate < best):
-                best, best_profit = candidate, profit
-    return correct_near(hops, best, bound)
+            rank = max(rank, (run(hops, candidate) - candidate, -candidate))
+    return -rank[1]
+
+
+def _amounts(hops: Hops, start: int) -> list[int]:
+    """Amount before the first hop, then after each, floored."""
+    amounts = [start]
+    for a, b, c in hops:
+        start = a * start // (b + c * start)
+        amounts.append(start)
+    return amounts

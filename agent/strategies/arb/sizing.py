@@ -18,6 +18,8 @@ from agent.strategies.arb.locate import Route, locate
 from agent.strategies.arb.opportunity import Cycle, Leg
 
 _COMPLETE = Completeness.COMPLETE
+_MISSES = 2
+_NEAR = 3
 _FAR = 96
 _MAX_ROUNDS = 12
 
@@ -181,45 +183,64 @@ def _pull_back(route: Route, index: int, amount: int) -> int | None:
 
 
 def _correct_near(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
-    """The best amounts found by moving to nearby amounts of each token on the way, to a fixed point.
-
-    Of inputs that pay the same, the smallest. Stops at the bound: nothing better exists.
-    """
+    """The best amounts found by a climb over nearby amounts of the coarsest token on the way (see `moebius`)."""
     best = amounts
-    tried = {best[0]}
+    index = _coarsest(amounts)
+    for target, direction in ((amounts[index + 1] + 1, 1), (amounts[index + 1], -1)):
+        misses = 0
+        while misses < _MISSES and target > 0 and (bound is None or best[-1] - best[0] < bound):
+            candidate = _smallest_reaching(route, index, target)
+            if candidate is None:
+                break
+            if _rank(candidate) > _rank(best):
+                best, misses = candidate, 0
+            else:
+                misses += 1
+            target += direction
+    return best
+
+
+def _correct_far(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
+    """As `_correct_near`, then every amount of the coarsest token within `_FAR`, each token's nearby ones before and after."""
+    best = _settle(route, amounts, bound)
+    if bound is not None and best[-1] - best[0] >= bound:
+        return best
+    index = _coarsest(amounts)
+    middle = amounts[index + 1]
+    for target in range(max(1, middle - _FAR), middle + _FAR + 1):
+        candidate = _smallest_reaching(route, index, target)
+        # Exact-output rounding of some kinds asks for a unit more than exact input needs.
+        less = run_through(route, candidate[0] - 1) if candidate is not None and candidate[0] > 1 else None
+        best = max((found for found in (best, candidate, less) if found is not None), key=_rank)
+    return _settle(route, best, bound)
+
+
+def _settle(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
+    """Move to the best of the smallest inputs for nearby amounts of each token, to a fixed point."""
+    best = amounts
     for _ in range(_MAX_ROUNDS):
         if bound is not None and best[-1] - best[0] >= bound:
             return best
         around = best
         for index in range(len(route)):
-            for shift in moebius.NEAR:
-                target = around[index + 1] + shift
-                amount = _pull_back(route, index, target) if target > 0 else None
-                if amount is not None and amount not in tried:
-                    tried.add(amount)
-                    found = run_through(route, amount)
-                    if found is not None and _rank(found) > _rank(best):
-                        best = found
+            for target in range(max(1, around[index + 1] - _NEAR), around[index + 1] + _NEAR + 1):
+                candidate = _smallest_reaching(route, index, target)
+                if candidate is not None and _rank(candidate) > _rank(best):
+                    best = candidate
         if best is around:
             return best
     return best
 
 
-def _correct_far(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
-    """As `_correct_near`, then the amounts of the coarsest token within `_FAR` of the real optimum."""
-    best = _correct_near(route, amounts, bound)
-    if bound is not None and best[-1] - best[0] >= bound:
-        return best
-    index = min(range(len(route)), key=lambda position: amounts[position + 1])
-    middle = amounts[index + 1]
-    for target in range(max(1, middle - _FAR), middle + _FAR + 1):
-        pulled = _pull_back(route, index, target)
-        # Exact-output rounding of some kinds asks for a unit more than exact input needs.
-        for amount in (pulled, pulled - 1) if pulled is not None else ():
-            found = run_through(route, amount) if amount > 0 else None
-            if found is not None and _rank(found) > _rank(best):
-                best = found
-    return _correct_near(route, best, bound)
+def _smallest_reaching(route: Route, index: int, target: int) -> tuple[int, ...] | None:
+    """Exact amounts for the smallest input that reaches `target` after hop `index`; None if it is out of reach."""
+    amount = _pull_back(route, index, target)
+    return None if amount is None else run_through(route, amount)
+
+
+def _coarsest(amounts: tuple[int, ...]) -> int:
+    """The hop after which the amount is the smallest number."""
+    return min(range(len(amounts) - 1), key=lambda index: amounts[index + 1])
 
 
 def _rank(amounts: tuple[int, ...]) -> tuple[int, int]:
