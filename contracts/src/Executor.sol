@@ -5,7 +5,7 @@ import {Lock} from "lock/Lock.sol";
 
 import {Roles, Settings} from "./Roles.sol";
 import {IExecutor} from "./interfaces/IExecutor.sol";
-import {Plan, PlanLib} from "./libraries/PlanLib.sol";
+import {Head, Leg, Plan, PlanLib} from "./libraries/PlanLib.sol";
 import {PoolLib} from "./libraries/PoolLib.sol";
 import {TokenLib} from "./libraries/TokenLib.sol";
 
@@ -21,10 +21,8 @@ import {TokenLib} from "./libraries/TokenLib.sol";
 /// So this contract makes one transfer to a pool a run, of the start token, and its amount stands in the plan. Where a
 /// V2-style pool lends before the end, its output must pass through here, for such pools call back whoever they pay.
 contract Executor is Roles {
-    using PlanLib for Plan;
-
     /// @notice The wrapped ether of this chain, always accepted as start token.
-    address public immutable WETH;
+    address private immutable WETH;
 
     /// @dev More than any fee recipient that is a contract was seen to need; caps what a hostile one can burn.
     uint256 private constant PAYMENT_GAS = 100_000;
@@ -43,31 +41,39 @@ contract Executor is Roles {
     }
 
     /// @inheritdoc IExecutor
-    function run() external returns (uint256 gross, uint256 payment) {
+    function run_0p4qx() external returns (uint256 gross, uint256 payment) {
         if (!isOperator[msg.sender]) revert NotOperator(msg.sender);
-        address vault_ = vault;
-        if (isHalted) revert IsHalted();
-        if (Lock.read() >= Lock.RUNNING) revert IsRunning();
+        address vault_ = _vaultUnlessHalted();
         Plan plan = OWN_PLAN;
-        address token = _admit(plan);
+        Head head = plan.head();
+        uint256 length;
+        unchecked {
+            length = msg.data.length - 4; // behind the selector that led here
+        }
+        address token = _admit(plan, head, length);
 
         uint256 before = TokenLib.balanceOf(token, address(this));
-        if (plan.lendsMiddleToken()) _lendMiddleToken(plan);
-        else _swap(plan, plan.lender(), true);
-
+        if (head.lendsMiddleToken()) _lendMiddleToken(plan, head, length);
+        else _swapCalledBack(plan, head, length, plan.leg(head.lender()));
         uint256 afterwards = TokenLib.balanceOf(token, address(this));
+
         if (afterwards < before) revert BalanceFell(token, before, afterwards);
+        uint256 net;
         unchecked {
             gross = afterwards - before; // just compared
-            payment = plan.paymentBps() == 0 ? 0 : _share(gross, plan.paymentBps());
-            uint256 net = gross - payment; // a share of at most the whole
-            if (net < plan.floorAmount()) revert ProfitBelowFloor(net, plan.floorAmount());
-            if (net != 0) TokenLib.transfer(token, vault_, net);
+            net = gross;
         }
+        uint256 bps = head.paymentBps();
+        if (bps != 0) {
+            if (bps > BPS) revert PaymentNotPossible(bps);
+            payment = gross * bps / BPS; // rounded down in our favour
+            net -= payment;
+        }
+        if (net < head.floorAmount()) revert ProfitBelowFloor(net, head.floorAmount());
+        TokenLib.transfer(token, vault_, net);
         // WETH takes exactly what it is told to; of other tokens that is seen, not assumed.
-        if (token != WETH) _requireNotBelow(token, before);
+        if (head.namesStartToken()) _requireNotBelow(token, before);
         else if (payment != 0) _pay(payment);
-        Lock.write(Lock.IDLE);
     }
 
     /// @notice Any callback of any pool, whatever its selector: accepted once, from the pool whose turn it is.
@@ -75,118 +81,152 @@ contract Executor is Roles {
     /// (int256,int256,bytes), encoded the canonical way. Anything else gives bytes that do not fit the expectation.
     fallback() external {
         uint256 expected = Lock.read();
-        if (expected <= Lock.RUNNING) revert UnexpectedCallback(msg.sender);
-        (uint256 leg, bool isV3Style) = PlanLib.expectedLeg(expected);
-        Plan plan = Plan.wrap(isV3Style ? 0x84 : 0xa4);
-        if (_expectation(plan, leg, isV3Style) != expected) revert UnexpectedCallback(msg.sender);
-        Lock.write(Lock.RUNNING);
-
-        if (isV3Style) _requirePlannedAmountOwed(plan, leg);
-        if (leg == plan.lender()) {
-            if (plan.lendsMiddleToken()) TokenLib.transfer(plan.middleToken(), plan.pool(leg + 1), plan.amount(leg));
-            uint256 count = plan.legCount();
-            for (uint256 next = leg + 1; next < count; next++) {
-                _swap(plan, next, false);
-            }
+        if (expected <= Lock.IDLE) revert UnexpectedCallback(msg.sender);
+        (uint256 label, bool isV3Style) = PlanLib.labelIn(expected);
+        Plan plan;
+        uint256 length;
+        uint256 content;
+        assembly ("memory-safe") {
+            plan := sub(0xa4, shl(5, isV3Style)) // one argument less in front
+            length := calldataload(sub(plan, 0x20))
+            content := mload(0x40)
+            calldatacopy(content, plan, length)
         }
-        _procure(plan, leg);
+        if (PlanLib.expectation(content, length, msg.sender, label) != expected) revert UnexpectedCallback(msg.sender);
+        Lock.write(Lock.IDLE);
+
+        Leg leg = plan.labelled(label);
+        if (isV3Style) _requirePlannedAmountOwed(leg);
+        Head head = plan.head();
+        Leg end = plan.leg(head.legCount());
+        Leg behind = leg.next();
+        if (behind.isBefore(end) && Leg.unwrap(leg) == Leg.unwrap(plan.leg(head.lender()))) {
+            if (head.lendsMiddleToken()) TokenLib.transfer(plan.middleToken(head), behind.pool(), leg.amount());
+            _swapPaidUntil(behind, end, end);
+        }
+        _procure(plan, head, length, leg, end);
     }
 
-    /// @dev Everything that can be refused before a pool is touched. Returns the start token.
-    function _admit(Plan plan) private view returns (address token) {
-        uint256 length = plan.size();
-        if (msg.data.length != 4 + length || plan.lender() >= plan.legCount()) revert MalformedPlan();
-        if (block.number > plan.lastBlock()) revert Stale(block.number, plan.lastBlock());
-        if (plan.hasParentHash() && blockhash(block.number - 1) != plan.parentHash(length)) {
+    function _vaultUnlessHalted() private view returns (address vault_) {
+        uint256 slot;
+        assembly ("memory-safe") {
+            slot := sload(vault.slot)
+        }
+        if (slot >> 160 != 0) revert IsHalted();
+        return address(uint160(slot));
+    }
+
+    /// @dev What can be refused before any token or pool is called. Returns the start token.
+    /// A lender beyond the legs is not refused here: it names bytes that the operator chose as well, so all the laws
+    /// hold for it as for any leg.
+    function _admit(Plan plan, Head head, uint256 length) private view returns (address token) {
+        if (block.number > head.lastBlock()) revert Stale(block.number, head.lastBlock());
+        token = WETH;
+        if (head.isPlain()) return token;
+        if (head.hasParentHash() && blockhash(block.number - 1) != plan.parentHash(length)) {
             revert WrongParent(blockhash(block.number - 1));
         }
-        token = plan.startToken();
-        if (token != WETH) {
+        if (head.namesStartToken()) {
+            token = plan.namedStartToken(head);
             if (!isToken[token]) revert TokenNotListed(token);
-            if (plan.paymentBps() != 0) revert PaymentNotPossible(plan.paymentBps());
+            if (head.paymentBps() != 0) revert PaymentNotPossible(head.paymentBps());
         }
-        if (plan.paymentBps() > BPS) revert PaymentNotPossible(plan.paymentBps());
     }
 
     /// @dev The loan of a V2-style pool before the end passes through here; what was here of that token stays.
-    function _lendMiddleToken(Plan plan) private {
-        address token = plan.middleToken();
+    function _lendMiddleToken(Plan plan, Head head, uint256 length) private {
+        address token = plan.middleToken(head);
         uint256 before = TokenLib.balanceOf(token, address(this));
-        _swap(plan, plan.lender(), true);
+        _swapCalledBack(plan, head, length, plan.leg(head.lender()));
         _requireNotBelow(token, before);
     }
 
     /// @dev Makes the input of `leg` arrive at its pool: runs the legs before it, back to the nearest one that calls
     /// back for its own input, or to the start of the route, which is paid from here.
-    function _procure(Plan plan, uint256 leg) private {
-        uint256 first = leg;
-        while (first != 0 && !plan.isV3(first - 1)) first--;
-        if (first == 0) TokenLib.transfer(plan.startToken(), plan.pool(0), plan.amountIn());
-        else _swap(plan, first - 1, true);
-        for (; first < leg; first++) {
-            _swap(plan, first, false);
+    function _procure(Plan plan, Head head, uint256 length, Leg leg, Leg end) private {
+        Leg next = leg;
+        while (plan.first().isBefore(next)) {
+            Leg before = next.previous();
+            if (before.isV3()) {
+                _swapCalledBack(plan, head, length, before);
+                _swapPaidUntil(next, leg, end);
+                return;
+            }
+            next = before;
+        }
+        address token = head.namesStartToken() ? plan.namedStartToken(head) : WETH;
+        TokenLib.transfer(token, next.pool(), plan.amountIn(head));
+        _swapPaidUntil(next, leg, end);
+    }
+
+    function _swapPaidUntil(Leg leg, Leg last, Leg end) private {
+        for (; leg.isBefore(last); leg = leg.next()) {
+            _swapPaid(leg, end);
         }
     }
 
-    /// @dev Swaps through the pool of `leg`, towards the next pool or here. With `isCalledBack` the plan goes along,
-    /// and the pool must call back before it returns.
-    function _swap(Plan plan, uint256 leg, bool isCalledBack) private {
-        uint256 flags = plan.flags(leg);
-        address pool = plan.pool(leg);
-        bool isV3Style = flags & PlanLib.V3_STYLE != 0;
-        bool zeroForOne = flags & PlanLib.ZERO_FOR_ONE != 0;
-        if (flags & PlanLib.BY_FACTORY == 0 ? !isPool[pool] : !PoolLib.isFromFactory(factories, pool, isV3Style)) {
-            revert PoolNotListed(pool);
-        }
-        // A V2-style pool calls back whoever it pays, so a loan of it comes here.
-        bool isPaidHere = leg + 1 == plan.legCount() || (isCalledBack && !isV3Style);
-        address to = isPaidHere ? address(this) : plan.pool(leg + 1);
+    /// @dev Swaps through a V2-style pool whose input has arrived.
+    function _swapPaid(Leg leg, Leg end) private {
+        // A V3-style pool would ask for an input that was never planned: only the lender and legs before it may.
+        if (leg.isV3()) revert MalformedPlan();
+        address pool = _requireListed(leg, false);
         uint256 call_;
         assembly ("memory-safe") {
             call_ := mload(0x40)
         }
-        if (!isCalledBack) {
-            // A V3-style leg here would ask for an input that was never planned: only the lender and legs before it may.
-            if (isV3Style) revert MalformedPlan();
-            PoolLib.callPool(pool, call_, PoolLib.writeV2Swap(call_, zeroForOne, plan.amount(leg), to, 0));
-            return;
-        }
-        uint256 length = plan.size();
-        uint256 content = isV3Style
-            ? PoolLib.writeV3Swap(call_, zeroForOne, plan.amount(leg), to, length)
-            : PoolLib.writeV2Swap(call_, zeroForOne, plan.amount(leg), to, length);
-        assembly ("memory-safe") {
-            calldatacopy(content, plan, length)
-        }
-        Lock.write(PlanLib.expectation(content, length, pool, leg, isV3Style));
-        PoolLib.callPool(pool, call_, (content + length + 31) & ~uint256(31));
-        if (Lock.read() != Lock.RUNNING) revert NoCallback(pool);
+        PoolLib.callPool(
+            pool, call_, PoolLib.writeV2Swap(call_, leg.zeroForOne(), leg.amount(), _recipient(leg, end), 0)
+        );
     }
 
-    /// @dev The expectation that this very callback answers to.
-    function _expectation(Plan plan, uint256 leg, bool isV3Style) private view returns (uint256) {
-        uint256 length = plan.size();
+    /// @dev Swaps through a pool that calls back before it returns; the plan, `length` bytes, goes along.
+    function _swapCalledBack(Plan plan, Head head, uint256 length, Leg leg) private {
+        bool isV3Style = leg.isV3();
+        address pool = _requireListed(leg, isV3Style);
+        uint256 call_;
         uint256 content;
         assembly ("memory-safe") {
-            content := mload(0x40)
+            call_ := mload(0x40)
+        }
+        // A V2-style pool calls back whoever it pays, so its loan comes here.
+        if (isV3Style) {
+            address to = _recipient(leg, plan.leg(head.legCount()));
+            content = PoolLib.writeV3Swap(call_, leg.zeroForOne(), leg.amount(), to, length);
+        } else {
+            content = PoolLib.writeV2Swap(call_, leg.zeroForOne(), leg.amount(), address(this), length);
+        }
+        assembly ("memory-safe") {
             calldatacopy(content, plan, length)
         }
-        return PlanLib.expectation(content, length, msg.sender, leg, isV3Style);
+        Lock.write(PlanLib.expectation(content, length, pool, plan.labelOf(leg, isV3Style)));
+        unchecked {
+            // calldata is shorter than any sum here could overflow
+            PoolLib.callPool(pool, call_, content + ((length + 31) & ~uint256(31)));
+        }
+        if (Lock.read() != Lock.IDLE) revert NoCallback(pool);
+    }
+
+    /// @dev Where the output of a leg belongs: to the next pool, or here.
+    function _recipient(Leg leg, Leg end) private view returns (address) {
+        Leg next = leg.next();
+        return next.isBefore(end) ? next.pool() : address(this);
+    }
+
+    function _requireListed(Leg leg, bool isV3Style) private view returns (address pool) {
+        pool = leg.pool();
+        if (leg.isByFactory() ? !PoolLib.isFromFactory(factories, pool, isV3Style) : !isPool[pool]) {
+            revert PoolNotListed(pool);
+        }
     }
 
     /// @dev A V3-style pool that is short of liquidity asks for less than planned; that is another trade, so it ends here.
-    function _requirePlannedAmountOwed(Plan plan, uint256 leg) private view {
+    function _requirePlannedAmountOwed(Leg leg) private view {
         uint256 owed;
-        bool zeroForOne = plan.flags(leg) & PlanLib.ZERO_FOR_ONE != 0;
+        bool zeroForOne = leg.zeroForOne();
         assembly ("memory-safe") {
             owed := calldataload(add(4, mul(32, iszero(zeroForOne))))
         }
-        if (owed != plan.amount(leg)) revert WrongAmountOwed(msg.sender, owed, plan.amount(leg));
-    }
-
-    /// @dev The builder's share, rounded down in our favour.
-    function _share(uint256 gross, uint256 bps) private pure returns (uint256) {
-        return gross * bps / BPS;
+        if (owed != leg.amount()) revert WrongAmountOwed(msg.sender, owed, leg.amount());
     }
 
     /// @dev Unwraps and pays; the answer of the recipient is not read, only whether it took it.
@@ -208,5 +248,9 @@ contract Executor is Roles {
     function _requireNotBelow(address token, uint256 before) private view {
         uint256 afterwards = TokenLib.balanceOf(token, address(this));
         if (afterwards < before) revert BalanceFell(token, before, afterwards);
+    }
+
+    function _weth() internal view override returns (address) {
+        return WETH;
     }
 }

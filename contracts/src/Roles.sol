@@ -28,30 +28,36 @@ struct Settings {
     FactoryEntry[] factories;
 }
 
+/// @notice The owner's lists of single addresses.
+enum List {
+    Operators,
+    Tokens,
+    Pools
+}
+
 /// @title Roles
 /// @notice Who may do what, and the owner's lists of tokens, pools and factories.
 /// @dev The order of the state variables is mirrored by `agent/venues/onchain/executor.py`.
+/// Few functions, because a callback passes all of their selectors before it reaches the fallback, 22 gas each:
+/// two views instead of a getter for each variable.
 /// The owner changes in two steps, operators only run, the guardian only halts, money leaves only to vault or owner.
 abstract contract Roles is IExecutor {
-    address public owner;
-    address public pendingOwner;
-    address public guardian;
+    address internal owner;
+    address internal pendingOwner;
+    address internal guardian;
     /// @dev Where profit goes. Shares its slot with `isHalted`, so that a run reads both at once.
-    address public vault;
-    bool public isHalted;
-    mapping(address account => bool) public isOperator;
+    address internal vault;
+    bool internal isHalted;
+    mapping(address account => bool) internal isOperator;
     /// @dev WETH is accepted without an entry: it is fixed in the code.
-    mapping(address token => bool) public isToken;
-    mapping(address pool => bool) public isPool;
-    mapping(address factory => Factory) public factories;
+    mapping(address token => bool) internal isToken;
+    mapping(address pool => bool) internal isPool;
+    mapping(address factory => Factory) internal factories;
 
     event OwnerNamed(address indexed pendingOwner);
     event OwnerChanged(address indexed owner);
-    event GuardianChanged(address indexed guardian);
-    event VaultChanged(address indexed vault);
-    event OperatorChanged(address indexed account, bool isOperator);
-    event TokenChanged(address indexed token, bool isToken);
-    event PoolChanged(address indexed pool, bool isPool);
+    event RolesChanged(address indexed guardian, address indexed vault);
+    event ListedChanged(List indexed list, address indexed account, bool isListed);
     event FactoryChanged(address indexed factory, address deployer, bytes32 initCodeHash);
     event Halted(address indexed by);
     event Unhalted();
@@ -81,6 +87,26 @@ abstract contract Roles is IExecutor {
         }
     }
 
+    /// @notice Everyone with a role, whether the guardian or the owner has halted, and the wrapped ether accepted.
+    function roles()
+        external
+        view
+        returns (address owner_, address pendingOwner_, address guardian_, address vault_, bool isHalted_, address weth)
+    {
+        return (owner, pendingOwner, guardian, vault, isHalted, _weth());
+    }
+
+    function _weth() internal view virtual returns (address);
+
+    /// @notice On which of the owner's lists an address stands.
+    function listed(address account)
+        external
+        view
+        returns (bool isOperator_, bool isToken_, bool isPool_, Factory memory factory)
+    {
+        return (isOperator[account], isToken[account], isPool[account], factories[account]);
+    }
+
     /// @notice First step of a change of owner; nothing changes until the new one accepts.
     function nameOwner(address pendingOwner_) external onlyOwner {
         pendingOwner = pendingOwner_;
@@ -95,31 +121,21 @@ abstract contract Roles is IExecutor {
         emit OwnerChanged(msg.sender);
     }
 
-    function setGuardian(address guardian_) external onlyOwner {
-        guardian = guardian_;
-        emit GuardianChanged(guardian_);
-    }
-
-    function setVault(address vault_) external onlyOwner {
+    /// @notice Who may halt, and where profit goes.
+    function setRoles(address guardian_, address vault_) external onlyOwner {
         if (vault_ == address(0)) revert ZeroAddress();
+        guardian = guardian_;
         vault = vault_;
-        emit VaultChanged(vault_);
+        emit RolesChanged(guardian_, vault_);
     }
 
-    function setOperator(address account, bool isOperator_) external onlyOwner {
-        isOperator[account] = isOperator_;
-        emit OperatorChanged(account, isOperator_);
-    }
-
-    function setToken(address token, bool isToken_) external onlyOwner {
-        isToken[token] = isToken_;
-        emit TokenChanged(token, isToken_);
-    }
-
-    function setPools(address[] calldata pools, bool isPool_) external onlyOwner {
-        for (uint256 i = 0; i < pools.length; i++) {
-            isPool[pools[i]] = isPool_;
-            emit PoolChanged(pools[i], isPool_);
+    /// @notice Puts accounts on one of the lists or takes them off.
+    function setListed(List list, address[] calldata accounts, bool isListed) external onlyOwner {
+        mapping(address => bool) storage entries =
+            list == List.Operators ? isOperator : list == List.Tokens ? isToken : isPool;
+        for (uint256 i = 0; i < accounts.length; i++) {
+            entries[accounts[i]] = isListed;
+            emit ListedChanged(list, accounts[i], isListed);
         }
     }
 

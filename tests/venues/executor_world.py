@@ -14,7 +14,7 @@ from web3 import HTTPProvider, Web3
 from agent.eth.keccak import keccak256
 from agent.eth.units import Address
 from agent.strategies.arb.opportunity import Leg
-from agent.strategies.arb.plan import Plan
+from agent.strategies.arb.plan import MAINNET_WETH, Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ def address_of(name: str) -> Address:
     return Address(keccak256(name.encode())[12:])
 
 
-WETH = address_of("weth")
+WETH = MAINNET_WETH
 TOKEN = address_of("token")
 CHEAP = address_of("cheap pair")
 DEAR = address_of("dear pair")

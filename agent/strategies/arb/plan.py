@@ -15,14 +15,17 @@ from agent.eth.keccak import keccak256
 from agent.eth.units import Address, Hash32
 from agent.strategies.arb.opportunity import Leg
 
-RUN_SELECTOR = keccak256(b"run()")[:4]
-HEAD_SIZE = 46
+RUN_SELECTOR = keccak256(b"run_0p4qx()")[:4]
+HEAD_SIZE = 26
 LEG_SIZE = 37
+MAINNET_WETH = Address(bytes.fromhex("c02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"))
 MAX_LEGS = 16
 """Far above what pays; the contract could take 255."""
 BPS = 10_000
 
 _PARENT_HASH = 1
+_LENDS_EARLY = 2
+_NAMES_START_TOKEN = 4
 _ZERO_FOR_ONE = 1
 _V3_STYLE = 2
 _BY_FACTORY = 4
@@ -63,7 +66,8 @@ class PackedLeg(NamedTuple):
 class PackedPlan(NamedTuple):
     """All that the calldata of a run holds."""
 
-    start_token: Address
+    start_token: Address | None
+    """None: WETH, which the contract knows."""
     legs: tuple[PackedLeg, ...]
     lender: int
     amount_in: int
@@ -76,12 +80,15 @@ class PackedPlan(NamedTuple):
     floor_amount: int
 
 
-def encode_run(plan: Plan) -> bytes:
-    """Calldata of `run()` for the plan; raises PlanError where the contract could not do what the plan says."""
-    return encode_packed(pack(plan))
+def encode_run(plan: Plan, *, weth: Address = MAINNET_WETH) -> bytes:
+    """Calldata of `run` for the plan; raises PlanError where the contract could not do what the plan says.
+
+    `weth` is the one that the executor was built with; a start token that is it need not be named.
+    """
+    return encode_packed(pack(plan, weth=weth))
 
 
-def pack(plan: Plan) -> PackedPlan:
+def pack(plan: Plan, *, weth: Address = MAINNET_WETH) -> PackedPlan:
     """The plan as the calldata will hold it, checked."""
     if not plan.legs:
         raise PlanError("a plan needs a leg")
@@ -95,7 +102,7 @@ def pack(plan: Plan) -> PackedPlan:
         raise PlanError(f"leg {lender} cannot lend: there are {len(legs)}")
     lends_early = lender + 1 < len(legs) and not legs[lender].is_v3_style
     return PackedPlan(
-        start_token=plan.start_token,
+        start_token=None if plan.start_token == weth else plan.start_token,
         legs=legs,
         lender=lender,
         amount_in=plan.legs[0].amount_in,
@@ -124,15 +131,24 @@ def encode_packed(packed: PackedPlan) -> bytes:
     """The bytes; raises PlanError for a field that does not fit or an order of legs that cannot be financed."""
     if not 1 <= len(packed.legs) <= MAX_LEGS:
         raise PlanError(f"1 to {MAX_LEGS} legs, not {len(packed.legs)}")
+    lends_early = packed.lender + 1 < len(packed.legs) and not packed.legs[packed.lender].is_v3_style
+    if lends_early != (packed.lent_token is not None):
+        raise PlanError("a lent token is named exactly where a V2-style leg lends before the end")
     if any(leg.is_v3_style for leg in packed.legs[packed.lender + 1 :]):
         raise PlanError("a V3-style leg behind the lender could not be paid")
     if not 0 <= packed.payment_bps <= BPS:
         raise PlanError(f"a payment of {packed.payment_bps} bps is not a share")
+    if packed.payment_bps and packed.start_token is not None:
+        raise PlanError("the fee recipient is paid out of WETH only")
+    flags = (
+        _PARENT_HASH * (packed.parent_hash is not None)
+        + _LENDS_EARLY * (packed.lent_token is not None)
+        + _NAMES_START_TOKEN * (packed.start_token is not None)
+    )
     out = bytearray(RUN_SELECTOR)
-    out += bytes((len(packed.legs), packed.lender, _PARENT_HASH if packed.parent_hash is not None else 0))
+    out += bytes((len(packed.legs), packed.lender, flags))
     out += packed.payment_bps.to_bytes(2, "big")
     out += _fit("last_block", packed.last_block, 5)
-    out += _sized("start_token", packed.start_token, 20)
     out += _fit("floor_amount", packed.floor_amount, 16)
     for leg in packed.legs:
         out.append(
@@ -142,6 +158,8 @@ def encode_packed(packed: PackedPlan) -> bytes:
         out += _fit("amount", leg.amount, 16, least=1)
     if not packed.legs[0].is_v3_style:
         out += _fit("amount_in", packed.amount_in, 16, least=1)
+    if packed.start_token is not None:
+        out += _sized("start_token", packed.start_token, 20)
     if packed.lent_token is not None:
         out += _sized("lent_token", packed.lent_token, 20)
     if packed.parent_hash is not None:
@@ -164,12 +182,16 @@ def decode_run(calldata: bytes) -> PackedPlan:
     if not legs[0].is_v3_style:
         amount_in = int.from_bytes(plan[at : at + 16], "big")
         at += 16
+    start_token = None
+    if flags & _NAMES_START_TOKEN:
+        start_token = Address(plan[at : at + 20])
+        at += 20
     lent_token = None
-    if lender + 1 < leg_count and not legs[lender].is_v3_style:
+    if flags & _LENDS_EARLY:
         lent_token = Address(plan[at : at + 20])
         at += 20
     packed = PackedPlan(
-        start_token=Address(plan[10:30]),
+        start_token=start_token,
         legs=legs,
         lender=lender,
         amount_in=amount_in,
@@ -177,7 +199,7 @@ def decode_run(calldata: bytes) -> PackedPlan:
         last_block=int.from_bytes(plan[5:10], "big"),
         parent_hash=Hash32(plan[at : at + 32]) if flags & _PARENT_HASH else None,
         payment_bps=int.from_bytes(plan[3:5], "big"),
-        floor_amount=int.from_bytes(plan[30:46], "big"),
+        floor_amount=int.from_bytes(plan[10:26], "big"),
     )
     if encode_packed(packed) != calldata:
         raise PlanError("the bytes are not the one encoding of what they say")

@@ -18,11 +18,9 @@ interface IExecutor {
     error NotGuardian(address caller);
     /// @notice Halted: only the owner can lift it.
     error IsHalted();
-    /// @notice A run is under way.
-    error IsRunning();
     /// @notice A zero address where one is needed.
     error ZeroAddress();
-    /// @notice The calldata is not a plan: wrong length, no legs, or legs in an order that cannot be financed.
+    /// @notice No legs, or legs in an order that cannot be financed.
     error MalformedPlan();
     /// @notice The block is later than the last one the plan was made for.
     error Stale(uint256 blockNumber, uint256 lastBlock);
@@ -54,7 +52,9 @@ interface IExecutor {
     error EtherRefused(address sender);
 
     /// @notice Executes the plan that follows the selector in the calldata, packed as `PlanLib` says.
+    /// @dev Called `run` in prose. The suffix makes the selector 0x00000060: it is compared first in the
+    /// dispatcher, and a zero byte of calldata costs a quarter.
     /// @return gross Gain of the start token as measured on this contract's own balance, before payment.
     /// @return payment Paid to `block.coinbase` in wei, `gross · paymentBps / 10,000`, rounded down in our favour.
-    function run() external returns (uint256 gross, uint256 payment);
+    function run_0p4qx() external returns (uint256 gross, uint256 payment);
 }

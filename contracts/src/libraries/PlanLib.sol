@@ -4,137 +4,211 @@ pragma solidity ^0.8.30;
 /// @notice Where a plan begins in the calldata of the current call.
 type Plan is uint256;
 
+/// @notice The first word of a plan.
+type Head is uint256;
+
+/// @notice Where a leg begins in the calldata of the current call.
+type Leg is uint256;
+
+using PlanLib for Plan global;
+using PlanLib for Head global;
+using PlanLib for Leg global;
+
 /// @title PlanLib
 /// @notice Reads a packed plan straight from calldata. `agent/strategies/arb/plan.py` writes it.
 /// @dev Layout, big-endian, no padding:
 ///
 ///     0   1  number of legs n
 ///     1   1  index f of the leg that lends: its output is used before its input is paid
-///     2   1  flags: bit 0 a parent hash follows
+///     2   1  flags: bit 0 a parent hash follows, bit 1 a V2-style leg before the last lends,
+///            bit 2 the start token is not WETH
 ///     3   2  payment to the fee recipient, 1/10,000 of the gross profit
 ///     5   5  last block in which the plan may run
-///    10  20  start token
-///    30  16  floor: least profit after payment, in units of the start token
-///    46  37  per leg:  1 flags: bit 0 token0 goes in, bit 1 V3-style, bit 2 proved by its factory instead of listed
+///    10  16  floor: least profit after payment, in units of the start token
+///    26  37  per leg:  1 flags: bit 0 token0 goes in, bit 1 V3-style, bit 2 proved by its factory instead of listed
 ///                     20 pool
 ///                     16 V2-style: amount out; V3-style: amount in
 ///        16  only if leg 0 is V2-style: its amount in
-///        20  only if leg f is V2-style and not the last: the token it lends
+///        20  only with flag bit 2: the start token
+///        20  only with flag bit 1: the token that leg f lends
 ///        32  only with flag bit 0: the parent's hash
 ///
+/// Bytes behind a plan are ignored, missing ones are zero: the operator who signs is who loses by it, and only gas.
 /// The same bytes travel through a pool to its callback, so every reader works on any calldata offset.
+/// Offsets are sums of a byte times 37 and constants, so none of the additions here can overflow.
 library PlanLib {
-    uint256 private constant LEGS_AT = 46;
+    uint256 private constant LEGS_AT = 26;
     uint256 private constant LEG_SIZE = 37;
+    uint256 private constant AMOUNT_AT = 21;
 
-    uint256 internal constant ZERO_FOR_ONE = 1;
-    uint256 internal constant V3_STYLE = 2;
-    uint256 internal constant BY_FACTORY = 4;
+    /// @dev Bits of an expectation that are not hash: where the leg lies in the plan, then a 1 that keeps the word
+    /// above Lock.IDLE, then the leg's style.
+    uint256 private constant LABEL = 0xffff;
 
-    /// @dev Bits of an expectation that are not hash: the leg's index above its style; 2 keeps it above Lock.RUNNING.
-    uint256 private constant EXPECTATION_LABEL = 0xffff;
+    function head(Plan plan) internal pure returns (Head) {
+        return Head.wrap(word(Plan.unwrap(plan)));
+    }
 
-    function word(Plan plan, uint256 offset) private pure returns (uint256 value) {
-        assembly ("memory-safe") {
-            value := calldataload(add(plan, offset))
+    function legCount(Head head_) internal pure returns (uint256) {
+        return Head.unwrap(head_) >> 248;
+    }
+
+    function lender(Head head_) internal pure returns (uint256) {
+        return (Head.unwrap(head_) >> 240) & 0xff;
+    }
+
+    /// @notice No flag is set: the start token is WETH, and no rarer field follows.
+    function isPlain(Head head_) internal pure returns (bool) {
+        return (Head.unwrap(head_) >> 232) & 0xff == 0;
+    }
+
+    function hasParentHash(Head head_) internal pure returns (bool) {
+        return (Head.unwrap(head_) >> 232) & 1 != 0;
+    }
+
+    /// @notice True if a V2-style pool lends before the end: what it lends passes through the executor.
+    function lendsMiddleToken(Head head_) internal pure returns (bool) {
+        return (Head.unwrap(head_) >> 233) & 1 != 0;
+    }
+
+    function namesStartToken(Head head_) internal pure returns (bool) {
+        return (Head.unwrap(head_) >> 234) & 1 != 0;
+    }
+
+    function paymentBps(Head head_) internal pure returns (uint256) {
+        return (Head.unwrap(head_) >> 216) & 0xffff;
+    }
+
+    function lastBlock(Head head_) internal pure returns (uint256) {
+        return (Head.unwrap(head_) >> 176) & 0xffffffffff;
+    }
+
+    function floorAmount(Head head_) internal pure returns (uint256) {
+        return uint128(Head.unwrap(head_) >> 48);
+    }
+
+    /// @notice Only where `namesStartToken`.
+    function namedStartToken(Plan plan, Head head_) internal pure returns (address) {
+        return address(uint160(word(tail(plan, head_)) >> 96));
+    }
+
+    /// @notice The token that the lender lends; only where `lendsMiddleToken`.
+    function middleToken(Plan plan, Head head_) internal pure returns (address) {
+        unchecked {
+            return address(uint160(word(tail(plan, head_) + (namesStartToken(head_) ? 20 : 0)) >> 96));
         }
     }
 
-    function legCount(Plan plan) internal pure returns (uint256) {
-        return word(plan, 0) >> 248;
+    /// @notice The last 32 bytes of a plan of `length` bytes; only where `hasParentHash`.
+    function parentHash(Plan plan, uint256 length) internal pure returns (bytes32) {
+        unchecked {
+            return bytes32(word(Plan.unwrap(plan) + length - 32)); // too short a plan names a hash of no block
+        }
     }
 
-    function lender(Plan plan) internal pure returns (uint256) {
-        return (word(plan, 0) >> 240) & 0xff;
+    function leg(Plan plan, uint256 index) internal pure returns (Leg) {
+        unchecked {
+            return Leg.wrap(Plan.unwrap(plan) + LEGS_AT + index * LEG_SIZE);
+        }
     }
 
-    function hasParentHash(Plan plan) internal pure returns (bool) {
-        return (word(plan, 0) >> 232) & 1 != 0;
+    /// @notice Leg 0.
+    function first(Plan plan) internal pure returns (Leg) {
+        unchecked {
+            return Leg.wrap(Plan.unwrap(plan) + LEGS_AT);
+        }
     }
 
-    function paymentBps(Plan plan) internal pure returns (uint256) {
-        return (word(plan, 0) >> 216) & 0xffff;
+    function next(Leg leg_) internal pure returns (Leg) {
+        unchecked {
+            return Leg.wrap(Leg.unwrap(leg_) + LEG_SIZE);
+        }
     }
 
-    function lastBlock(Plan plan) internal pure returns (uint256) {
-        return (word(plan, 0) >> 176) & 0xffffffffff;
+    function previous(Leg leg_) internal pure returns (Leg) {
+        unchecked {
+            return Leg.wrap(Leg.unwrap(leg_) - LEG_SIZE);
+        }
     }
 
-    function startToken(Plan plan) internal pure returns (address) {
-        return address(uint160(word(plan, 0) >> 16));
+    function isBefore(Leg leg_, Leg other) internal pure returns (bool) {
+        return Leg.unwrap(leg_) < Leg.unwrap(other);
     }
 
-    function floorAmount(Plan plan) internal pure returns (uint256) {
-        return word(plan, 30) >> 128;
+    function zeroForOne(Leg leg_) internal pure returns (bool) {
+        return (word(Leg.unwrap(leg_)) >> 248) & 1 != 0;
     }
 
-    function flags(Plan plan, uint256 leg) internal pure returns (uint256) {
-        return word(plan, LEGS_AT + leg * LEG_SIZE) >> 248;
+    function isV3(Leg leg_) internal pure returns (bool) {
+        return (word(Leg.unwrap(leg_)) >> 249) & 1 != 0;
     }
 
-    function isV3(Plan plan, uint256 leg) internal pure returns (bool) {
-        return flags(plan, leg) & V3_STYLE != 0;
+    function isByFactory(Leg leg_) internal pure returns (bool) {
+        return (word(Leg.unwrap(leg_)) >> 250) & 1 != 0;
     }
 
-    function pool(Plan plan, uint256 leg) internal pure returns (address) {
-        return address(uint160(word(plan, LEGS_AT + leg * LEG_SIZE) >> 88));
+    function pool(Leg leg_) internal pure returns (address) {
+        return address(uint160(word(Leg.unwrap(leg_)) >> 88));
     }
 
     /// @notice V2-style: the amount that leaves the pool. V3-style: the amount that enters it.
-    function amount(Plan plan, uint256 leg) internal pure returns (uint256) {
-        return word(plan, LEGS_AT + leg * LEG_SIZE + 21) >> 128;
+    function amount(Leg leg_) internal pure returns (uint256) {
+        unchecked {
+            return word(Leg.unwrap(leg_) + AMOUNT_AT) >> 128;
+        }
     }
 
     /// @notice What leg 0 takes of the start token.
-    function amountIn(Plan plan) internal pure returns (uint256) {
-        return isV3(plan, 0) ? amount(plan, 0) : word(plan, legsEnd(plan)) >> 128;
+    function amountIn(Plan plan, Head head_) internal pure returns (uint256) {
+        Leg leg_ = first(plan);
+        return isV3(leg_) ? amount(leg_) : word(Leg.unwrap(leg(plan, legCount(head_)))) >> 128;
     }
 
-    /// @notice True if a V2-style pool lends before the end: what it lends passes through this contract.
-    function lendsMiddleToken(Plan plan) internal pure returns (bool) {
-        uint256 f = lender(plan);
-        return f + 1 < legCount(plan) && !isV3(plan, f);
+    /// @dev Where the optional fields begin, behind the amount in.
+    function tail(Plan plan, Head head_) private pure returns (uint256) {
+        unchecked {
+            return Leg.unwrap(leg(plan, legCount(head_))) + (isV3(first(plan)) ? 0 : 16);
+        }
     }
 
-    /// @notice The token that leg f lends; only where `lendsMiddleToken`.
-    function middleToken(Plan plan) internal pure returns (address) {
-        return address(uint160(word(plan, legsEnd(plan) + (isV3(plan, 0) ? 0 : 16)) >> 96));
+    function word(uint256 at) private pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := calldataload(at)
+        }
     }
 
-    /// @notice Only where `hasParentHash`: the last 32 bytes of a plan of `length` bytes.
-    function parentHash(Plan plan, uint256 length) internal pure returns (bytes32) {
-        return bytes32(word(plan, length - 32));
-    }
-
-    /// @notice Bytes of the plan, from what its head says.
-    function size(Plan plan) internal pure returns (uint256 length) {
-        length = legsEnd(plan);
-        if (!isV3(plan, 0)) length += 16;
-        if (lendsMiddleToken(plan)) length += 20;
-        if (hasParentHash(plan)) length += 32;
-    }
-
-    function legsEnd(Plan plan) private pure returns (uint256) {
-        return LEGS_AT + legCount(plan) * LEG_SIZE;
-    }
-
-    /// @notice The word that stands for "leg `leg` of these bytes, called back by `pool_`, in that leg's style".
-    /// @dev `inMemory` points to the plan's bytes in memory with 20 spare bytes behind them, which are overwritten.
+    /// @notice The word that stands for "this leg of these bytes, called back by `pool_`, in the leg's style".
+    /// @dev `inMemory` points to the plan's bytes in memory with 32 spare bytes behind them, which are overwritten.
     /// The upper 240 bits are a hash, so a pool that hands back other bytes, or is another contract, never fits.
-    function expectation(uint256 inMemory, uint256 length, address pool_, uint256 leg, bool isV3Style)
+    function expectation(uint256 inMemory, uint256 length, address pool_, uint256 label)
         internal
         pure
         returns (uint256 expected)
     {
         assembly ("memory-safe") {
             mstore(add(inMemory, length), shl(96, pool_))
-            expected := keccak256(inMemory, add(length, 20))
-            expected := or(and(expected, not(EXPECTATION_LABEL)), or(shl(8, leg), or(2, isV3Style)))
+            expected := or(and(keccak256(inMemory, add(length, 20)), not(LABEL)), label)
         }
     }
 
-    /// @notice Leg and style of an expectation.
-    function expectedLeg(uint256 expected) internal pure returns (uint256 leg, bool isV3Style) {
-        return ((expected >> 8) & 0xff, expected & 1 != 0);
+    /// @notice What an expectation says besides its hash: the leg by its place in the plan, and its style.
+    function labelOf(Plan plan, Leg leg_, bool isV3Style) internal pure returns (uint256 label) {
+        unchecked {
+            label = (Leg.unwrap(leg_) - Plan.unwrap(plan)) << 2 | 2; // at most 9,461 · 4
+        }
+        assembly ("memory-safe") {
+            label := or(label, isV3Style)
+        }
+    }
+
+    function labelIn(uint256 expected) internal pure returns (uint256 label, bool isV3Style) {
+        return (expected & LABEL, expected & 1 != 0);
+    }
+
+    /// @notice The leg that a label names.
+    function labelled(Plan plan, uint256 label) internal pure returns (Leg) {
+        unchecked {
+            return Leg.wrap(Plan.unwrap(plan) + (label >> 2));
+        }
     }
 }

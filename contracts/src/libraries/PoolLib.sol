@@ -50,17 +50,20 @@ library PoolLib {
     /// @notice Calls `pool` with the memory from `call_` to `end`; passes on its reason if it reverts.
     /// @dev At most 256 bytes of the reason, so that a pool cannot make us pay for a long one.
     function callPool(address pool, uint256 call_, uint256 end) internal {
-        bool isDone;
+        bytes4 failed = IExecutor.PoolCallFailed.selector;
         assembly ("memory-safe") {
-            isDone := call(gas(), pool, 0, call_, sub(end, call_), 0, 0)
-            if and(iszero(isDone), gt(returndatasize(), 0)) {
+            if iszero(call(gas(), pool, 0, call_, sub(end, call_), 0, 0)) {
                 let length := returndatasize()
+                if iszero(length) {
+                    mstore(0x00, failed)
+                    mstore(0x04, pool)
+                    revert(0x00, 0x24)
+                }
                 if gt(length, 0x100) { length := 0x100 }
                 returndatacopy(call_, 0, length)
                 revert(call_, length)
             }
         }
-        if (!isDone) revert IExecutor.PoolCallFailed(pool);
     }
 
     /// @notice True if `pool`'s address follows by CREATE2 from what it says of itself and a registered factory.
