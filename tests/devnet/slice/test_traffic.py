@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -83,6 +86,32 @@ def test_equal_seeds_give_equal_bytes_whatever_the_clock_says(monkeypatch: pytes
         monkeypatch.setattr(time, name, lambda: pytest.fail("asked for the time"))
     assert slots(Traffic(design_slice(2), 9), 10) == first
     assert slots(Traffic(world, 10), 10) != first
+
+
+def test_the_order_of_hashes_in_memory_changes_nothing() -> None:
+    program = (
+        "from agent.devnet.slice import Traffic\n"
+        "from agent.devnet.slice.design import design_slice\n"
+        "from agent.eth.keccak import keccak256\n"
+        "traffic, seen = Traffic(design_slice(2), 9), b''\n"
+        "for slot in range(6):\n"
+        "    sent = traffic.next_slot(base_fee_wei=10**8, timestamp_s=10**9 + 12 * slot)\n"
+        "    seen += b''.join(item.raw for item in sent)\n"
+        "    half = [{'transactionHash': '0x' + item.hash.hex(), 'logs': []} for item in sent[::2]]\n"
+        "    traffic.settle(half)\n"
+        "print(keccak256(seen).hex())\n"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("0", "1", "77")
+    }
+    assert len(digests) == 1
 
 
 def test_nobody_sends_twice_in_a_slot_and_nonces_have_no_gap() -> None:
