@@ -42,7 +42,7 @@ def over_ticks() -> Route:
     """A concentrated pool with a tick at every spacing against a pair, some fifteen ticks apart."""
     pool = ladder_pool()
     price_x96 = pool.sqrt_price_x96
-    usdc = 10**14
+    usdc = 10**18
     pair = V2Pool(
         address=Address(bytes([13]) * 20), token0=_USDC, token1=_WETH, fee_pips=3000, reserve0=usdc,
         reserve1=usdc * price_x96 * price_x96 * 98 // (100 << 192),

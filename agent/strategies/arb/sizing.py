@@ -183,26 +183,32 @@ def _pull_back(route: Route, index: int, amount: int) -> int | None:
 
 
 def _correct_near(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
-    """The best amounts found by a climb over nearby amounts of the coarsest token on the way (see `moebius`)."""
+    """The best amounts found by a climb over amounts of the coarsest token on the way (see `moebius`).
+
+    A fee taken in whole units makes slopes of thousands of units between small drops, so strides double while they gain.
+    """
     best = amounts
     index = _coarsest(amounts)
-    for target, direction in ((amounts[index + 1] + 1, 1), (amounts[index + 1], -1)):
-        misses = 0
-        while misses < _MISSES and target > 0 and (bound is None or best[-1] - best[0] < bound):
-            candidate = _smallest_reaching(route, index, target)
-            if candidate is None:
-                break
-            if _rank(candidate) > _rank(best):
-                best, misses = candidate, 0
+    for direction in (1, -1):
+        position, stride, misses = amounts[index + 1] + max(direction, 0), direction, 0
+        while misses < _MISSES and (bound is None or best[-1] - best[0] < bound):
+            candidate = _smallest_reaching(route, index, position) if position > 0 else None
+            if candidate is not None and _rank(candidate) > _rank(best):
+                best = candidate
+                stride *= 2
+            elif abs(stride) > 1:
+                # Back to the last gain and on by a quarter of the stride that failed.
+                position -= stride
+                stride = direction * max(1, abs(stride) // 4)
             else:
                 misses += 1
-            target += direction
+            position += stride
     return best
 
 
 def _correct_far(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
-    """As `_correct_near`, then every amount of the coarsest token within `_FAR`, each token's nearby ones before and after."""
-    best = _settle(route, amounts, bound)
+    """As `_correct_near`, then each token's nearby amounts, then all of the coarsest token within `_FAR` of the optimum."""
+    best = max(_correct_near(route, amounts, bound), _settle(route, amounts, bound), key=_rank)
     if bound is not None and best[-1] - best[0] >= bound:
         return best
     index = _coarsest(amounts)
