@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from agent.core.codes import Code
 from agent.core.events import HeadSeen
 from agent.core.step import Core
 from agent.devnet.builder import Builder
@@ -25,11 +24,11 @@ from agent.devnet.survey import empty_result
 from agent.dex.pool import StateName
 from agent.engine.booking import book, landed_transaction
 from agent.engine.candidate import Appraiser
-from agent.engine.hunter import Hunter, Target, Tracked
+from agent.engine.hunter import Hunter, Target
 from agent.engine.latency import StageClock
-from agent.engine.outcome_rows import opportunity_row
-from agent.engine.result import BlockResult, Mismatch, RunResult
+from agent.engine.result import BlockResult, RunResult
 from agent.engine.settings import HuntSettings
+from agent.engine.summary import summarise
 from agent.eth.hexes import to_data
 from agent.eth.units import Hash32
 from agent.journal.records import Run
@@ -158,17 +157,8 @@ async def _settle(
             hunter.on_ended(one, outcome="expired", reason=why, gas_paid_wei=0, bid_paid_wei=0, net_wei=0)
         else:
             book(hunter, one, mined, result)
-    moments_by_index = {moment.after_index: moment for moment in moments}
-    for one in hunter.tracked.values():
-        row = opportunity_row(one, repeat=asked.repeat)
-        result.opportunities.append(row)
-        if row.code == Code.SIM_MISMATCH and one.candidate is not None:
-            result.mismatches.append(Mismatch(row.id, row.quoted_amount, one.candidate.execution.gross_amount))
-        if row.code:
-            result.drops[row.code] = result.drops.get(row.code, 0) + 1
-    result.funnel = funnel(list(hunter.tracked.values()))
-    result.latency_ns = hunter.stages.summary()
-    touched = frozenset().union(*(moment.touched for moment in moments_by_index.values()))
+    summarise(result, hunter, repeat=asked.repeat)
+    touched = frozenset().union(*(moment.touched for moment in moments))
     result.blocks.append(
         BlockResult(
             number=built.number,
@@ -181,16 +171,3 @@ async def _settle(
         )
     )
     return result
-
-
-def funnel(tracked: list[Tracked]) -> dict[str, int]:
-    """How far the opportunities of a run came."""
-    executed = [one for one in tracked if one.candidate is not None]
-    return {
-        "found": len(tracked),
-        "priced": sum(one.candidate is not None and one.candidate.value_wei is not None for one in executed),
-        "simulated": sum(one.candidate is not None and one.candidate.execution.is_known for one in executed),
-        "passed_risk": sum(one.bundle is not None or one.outcome == "held" for one in tracked),
-        "sent": sum(one.bundle is not None for one in tracked),
-        "landed": sum(one.outcome == "landed" for one in tracked),
-    }

@@ -26,7 +26,7 @@ from agent.eth.hexes import from_data
 from agent.eth.keccak import keccak256
 from agent.eth.units import WEI_PER_ETHER, Address, Hash32
 from agent.sim.node import NodeSimulator
-from agent.sim.probe import Prober
+from agent.sim.pool_probe import Prober
 from agent.sim.simulator import Slot
 from agent.venues.onchain.executor import build_for_fork, load_build, runtime_code, runtime_code_hash, storage
 

@@ -9,11 +9,15 @@ import msgspec
 
 from agent.engine.executor import Executor
 from agent.engine.hunter import Hunter, Tracked
-from agent.engine.result import Mismatch, RunResult, TransactionResult
-from agent.eth.hexes import from_quantity, to_data
+from agent.chain.client import Rpc
+from agent.chain.discovery import view
+from agent.chain.jsonrpc import RpcError
+from agent.engine.result import BookRow, Mismatch, RunResult, TransactionResult
+from agent.eth.hexes import address_text, from_quantity, to_data
 from agent.eth.keccak import keccak256
 from agent.eth.units import Address
 
+BALANCE_OF = keccak256(b"balanceOf(address)")[:4]
 _TRANSFER = to_data(keccak256(b"Transfer(address,address,uint256)"))
 _WITHDRAWAL = to_data(keccak256(b"Withdrawal(address,uint256)"))
 
@@ -126,3 +130,58 @@ def book(hunter: Hunter, one: Tracked, mined: Mined, result: RunResult) -> None:
             opportunity=one.opportunity.id,
         )
     )
+
+
+class Books:
+    """What vault and operators held at the start, to be compared with the chain at the end."""
+
+    def __init__(self, executor: Executor, vault: dict[Address, int], operators_wei: int) -> None:
+        self._executor = executor
+        self._vault = vault
+        self._operators_wei = operators_wei
+
+    @classmethod
+    async def open(cls, rpc: Rpc, executor: Executor, *, tokens: Sequence[Address]) -> Books:
+        """Read the balances of now."""
+        return cls(executor, await _vault_balances(rpc, executor, tokens), await _ether(rpc, executor.operators))
+
+    async def close(self, rpc: Rpc, hunter: Hunter, result: RunResult) -> list[BookRow]:
+        """Booked against read, for each token of the vault and the operators' ETH; any difference is a warning."""
+        now = await _vault_balances(rpc, self._executor, tuple(self._vault))
+        booked = dict.fromkeys(self._vault, 0)
+        for one in hunter.tracked.values():
+            if one.outcome == "landed" and one.candidate is not None:
+                kept = one.candidate.execution.gross_amount - one.candidate.execution.payment_wei
+                booked[one.opportunity.start_token] = booked.get(one.opportunity.start_token, 0) + kept
+        vault, operators = address_text(self._executor.vault), "operators"
+        rows = [
+            BookRow(account=vault, token=to_data(token), booked=booked[token], chain=now[token] - before)
+            for token, before in self._vault.items()
+        ]
+        fees_wei = sum(mined.fee_wei for mined in result.transactions)
+        spent_wei = await _ether(rpc, self._executor.operators) - self._operators_wei
+        rows.append(BookRow(account=operators, token="ETH", booked=-fees_wei, chain=spent_wei))
+        for row in rows:
+            if row.booked != row.chain:
+                result.warnings.append(
+                    f"books differ: {row.account} {row.token}: {row.booked} booked, {row.chain} on chain"
+                )
+        return rows
+
+
+async def _vault_balances(rpc: Rpc, executor: Executor, tokens: Sequence[Address]) -> dict[Address, int]:
+    calls = [(token, BALANCE_OF + executor.vault.rjust(32, b"\0")) for token in tokens]
+    answers = await view(rpc, calls, sender=executor.operators[0], block="latest")
+    return {
+        token: int.from_bytes(answer, "big")
+        for token, answer in zip(tokens, answers, strict=True)
+        if answer is not None
+    }
+
+
+async def _ether(rpc: Rpc, accounts: Sequence[Address]) -> int:
+    answers = await rpc.batch([("eth_getBalance", [to_data(account), "latest"]) for account in accounts])
+    for answer in answers:
+        if isinstance(answer, RpcError):
+            raise answer
+    return sum(from_quantity(str(answer)) for answer in answers)

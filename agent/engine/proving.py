@@ -13,7 +13,7 @@ import msgspec
 from agent.chain.discovery import PoolRecord
 from agent.dex.pool import LeftOut
 from agent.eth.units import Address
-from agent.sim.probe import Prober
+from agent.sim.pool_probe import Prober
 
 
 async def prove_pools(

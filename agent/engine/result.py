@@ -94,6 +94,15 @@ class StageLatency(msgspec.Struct, frozen=True):
     n: int
 
 
+class BookRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One account at the end of a run: what our own sums say it gained, and what the chain says."""
+
+    account: str
+    token: str
+    booked: int
+    chain: int
+
+
 class RunResult(msgspec.Struct, kw_only=True):
     """All of it."""
 
@@ -118,4 +127,5 @@ class RunResult(msgspec.Struct, kw_only=True):
     latency_ns: dict[str, StageLatency] = msgspec.field(default_factory=dict)
     survey_net_wei: int | None = None
     """What the survey of the same block held, where one was made."""
+    books: list[BookRow] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)

@@ -58,6 +58,10 @@ def report(result: RunResult) -> dict[str, Any]:
             "funnel": dict(result.funnel),
             "drops": {str(code): count for code, count in sorted(result.drops.items())},
             "totals": totals(result),
+            "books": [
+                {"account": row.account, "token": row.token, "booked": str(row.booked), "chain": str(row.chain)}
+                for row in result.books
+            ],
             "survey_net_wei": _text(result.survey_net_wei),
             "latency_ns": {
                 stage: {"p50": figures.p50, "p99": figures.p99, "max": figures.max, "n": figures.n}

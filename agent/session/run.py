@@ -11,6 +11,8 @@ from agent.devnet.builder import Ordering
 from agent.devnet.case import load_case
 from agent.devnet.case_run import CaseRun, run_case
 from agent.devnet.mainnet import START_TOKENS
+from agent.devnet.slice.design import design_slice
+from agent.devnet.slice_run import SliceRun, run_slice
 from agent.engine.settings import HuntSettings
 from agent.errors import SetupError
 from agent.eth.units import Hash32
@@ -28,6 +30,8 @@ def run(request: RunRequest, settings: Settings, say: Say) -> Answer:
     """The agent at work in the world asked for."""
     if request.world.kind == "case":
         return _run_case(request, settings, say)
+    if request.world.kind == "slice":
+        return _run_slice(request, settings, say)
     raise SetupError(f"the world {request.world.kind} is not available in this build", hint="use --case")
 
 
@@ -85,4 +89,34 @@ def _run_case(request: RunRequest, settings: Settings, say: Say) -> Answer:
         )
     )
     symbols = {token.address: token.symbol for token in START_TOKENS}
+    return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
+
+
+DEFAULT_SLICE_BLOCKS = 12
+SLOT_S = 12.0
+
+
+def _run_slice(request: RunRequest, settings: Settings, say: Say) -> Answer:
+    clock = SystemClock()
+    run_id = new_run_id(clock.wall_ns())
+    folder = run_folder(request, settings, run_id)
+    say(f"mev-agent  DEVNET  throw-away keys, local relay  run {run_id}")
+    say("  slice    canonical contracts at their mainnet addresses, seeded users; nothing leaves this machine")
+    result = asyncio.run(
+        run_slice(
+            SliceRun(
+                run=run_id,
+                folder=folder,
+                settings=hunt_settings(request, settings),
+                seed=request.seed,
+                blocks=request.blocks or DEFAULT_SLICE_BLOCKS,
+                ordering=_ORDERINGS[request.builder_order or "profit"],
+                slot_s=SLOT_S if request.pace == "real" else None,
+                repeat=f"mev-agent run --slice --seed {request.seed} --only {{id}}",
+            ),
+            clock,
+            say,
+        )
+    )
+    symbols = {token.address: token.symbol for token in design_slice(request.seed).tokens}
     return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)

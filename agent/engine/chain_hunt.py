@@ -1,0 +1,97 @@
+"""Hunting on a chain that goes on: heads and pending transactions in, one slot after the other.
+
+The driver of the world calls `on_header` for each new head, `on_pending` with what has arrived, and `close` when the
+slot's time is up. The state is the head's; a target is executed on it first, and the logs it leaves give the pools as
+they are behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.chain.headers import Header
+from agent.chain.pending import PendingTransaction
+from agent.core.events import HeadSeen
+from agent.dex.pool import StateName
+from agent.engine.chain_view import ChainView
+from agent.engine.hunter import Hunter, Target, Tracked
+from agent.eth.fees import next_base_fee
+from agent.eth.hexes import to_data
+from agent.eth.transactions import Transaction, TransactionError
+from agent.eth.units import Gas, Wei
+from agent.sim.simulator import BlockEnv, Simulator, call_from_transaction
+
+SLOT_S = 12
+
+
+def next_env(header: Header) -> BlockEnv:
+    """The block after `header`, as far as it can be known: number, time and base fee exactly, the rest as in its parent."""
+    return BlockEnv(
+        number=header.number + 1,
+        timestamp=header.timestamp + SLOT_S,
+        base_fee_wei=next_base_fee(
+            Wei(header.base_fee_wei), gas_used=Gas(header.gas_used), gas_limit=Gas(header.gas_limit)
+        ),
+        fee_recipient=header.fee_recipient,
+        gas_limit=header.gas_limit,
+        prev_randao=int.from_bytes(header.prev_randao, "big") or int.from_bytes(header.hash, "big"),
+    )
+
+
+class ChainHunt:
+    """One hunter on one chain view."""
+
+    def __init__(self, hunter: Hunter, view: ChainView, simulator: Simulator) -> None:
+        self.hunter = hunter
+        self.view = view
+        self._simulator = simulator
+        self.malformed = 0
+        """Pending transactions that no signature or encoding explains."""
+
+    async def on_header(self, header: Header) -> None:
+        """Search the new head. The view must stand on it."""
+        assert header.hash == self.view.header.hash, "the view follows before the hunt"
+        self.hunter.on_head(
+            HeadSeen(
+                number=header.number,
+                block_hash=to_data(header.hash),
+                parent_hash=to_data(header.parent_hash),
+                timestamp_s=header.timestamp,
+                next_base_fee_wei=next_env(header).base_fee_wei,
+            ),
+            next_env(header),
+        )
+        await self.hunter.on_moment(
+            self.view.pools, before=None, touched=None, state=StateName(header.hash, None), target=None
+        )
+
+    async def on_pending(self, arrived: Sequence[PendingTransaction]) -> None:
+        """Execute each alone on the head, in one batch, and search what it moves."""
+        transactions = [decoded for pending in arrived if (decoded := self._decoded(pending)) is not None]
+        env = next_env(self.view.header)
+        payable = [tx for tx in transactions if tx.max_fee_wei >= env.base_fee_wei]
+        calls = [call_from_transaction(transaction) for transaction in payable]
+        simulations = await self._simulator.simulate([(call,) for call in calls], env)
+        for transaction, call, simulation in zip(payable, calls, simulations, strict=True):
+            if not simulation.is_known or not simulation.calls or not simulation.calls[0].is_success:
+                continue
+            pools, touched = self.view.pools.apply(simulation.calls[0].logs)
+            if touched:
+                await self.hunter.on_moment(
+                    pools,
+                    before=self.view.pools,
+                    touched=touched,
+                    state=StateName(self.view.header.hash, None),
+                    target=Target(transaction.hash, transaction.raw, None, (call,)),
+                )
+
+    async def close(self) -> list[Tracked]:
+        """The slot is over: select, sign, send."""
+        return await self.hunter.close_slot()
+
+    def _decoded(self, pending: PendingTransaction) -> Transaction | None:
+        try:
+            return pending.transaction()
+        except TransactionError:
+            self.malformed += 1
+            return None

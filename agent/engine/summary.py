@@ -1,0 +1,30 @@
+"""At the end of a run: rows, funnel, drops and latencies from everything that was tracked."""
+
+from __future__ import annotations
+
+from agent.core.codes import Code
+from agent.engine.hunter import Hunter
+from agent.engine.outcome_rows import opportunity_row
+from agent.engine.result import Mismatch, RunResult
+
+
+def summarise(result: RunResult, hunter: Hunter, *, repeat: str) -> None:
+    """Fill the result's opportunities, mismatches, drops, funnel and latencies."""
+    tracked = list(hunter.tracked.values())
+    for one in tracked:
+        row = opportunity_row(one, repeat=repeat)
+        result.opportunities.append(row)
+        if row.code == Code.SIM_MISMATCH and one.candidate is not None:
+            result.mismatches.append(Mismatch(row.id, row.quoted_amount, one.candidate.execution.gross_amount))
+        if row.code:
+            result.drops[row.code] = result.drops.get(row.code, 0) + 1
+    candidates = [one.candidate for one in tracked if one.candidate is not None]
+    result.funnel = {
+        "found": len(tracked),
+        "priced": sum(candidate.value_wei is not None for candidate in candidates),
+        "simulated": sum(candidate.execution.is_known for candidate in candidates),
+        "passed_risk": sum(one.bundle is not None or one.outcome == "held" for one in tracked),
+        "sent": sum(one.bundle is not None for one in tracked),
+        "landed": sum(one.outcome == "landed" for one in tracked),
+    }
+    result.latency_ns = hunter.stages.summary()
