@@ -20,6 +20,8 @@ MAX_RESERVE = 2**112 - 1
 
 _COMPLETE = Completeness.COMPLETE
 _PARTIAL = Completeness.PARTIAL
+# Making a named tuple through its own constructor takes twice as long.
+_quote = tuple.__new__
 
 
 def amount_out_floor(amount_in: int, reserve_in: int, reserve_out: int, fee_n: int, fee_d: int) -> int:
@@ -39,7 +41,15 @@ def router_amount_in(amount_out: int, reserve_in: int, reserve_out: int, fee_n: 
 
 
 def is_accepted(
-    *, amount0_in: int, amount1_in: int, balance0: int, balance1: int, reserve0: int, reserve1: int, fee_n: int, fee_d: int
+    *,
+    amount0_in: int,
+    amount1_in: int,
+    balance0: int,
+    balance1: int,
+    reserve0: int,
+    reserve1: int,
+    fee_n: int,
+    fee_d: int,
 ) -> bool:
     """The pair's K check on balances after the swap, with the fee taken from each input."""
     taken = fee_d - fee_n
@@ -97,20 +107,23 @@ class V2Pool:
             return self.reserve0, self.reserve1
         if token_in == self.token1:
             return self.reserve1, self.reserve0
-        raise ValueError(f"0x{token_in.hex()} is not a token of pool 0x{self.address.hex()}")
+        raise _not_here(self, token_in)
 
     def quote_exact_in(self, token_in: Address, amount_in: int) -> Quote:
         """Largest accepted output, floored. PARTIAL where the input would overflow the pair's 112-bit reserve."""
-        reserve_in, reserve_out = self.reserves(token_in)
-        if amount_in <= 0 or not reserve_in or not reserve_out:
-            return Quote(0, 0, _COMPLETE if amount_in <= 0 else _PARTIAL, 0)
-        completeness = _COMPLETE
-        # A reserve that is already wider belongs to a fork without the 112-bit limit.
-        if reserve_in + amount_in > MAX_RESERVE >= reserve_in:
-            amount_in = MAX_RESERVE - reserve_in
-            completeness = _PARTIAL
-        kept = amount_in * self.fee_n
-        return Quote(amount_in, kept * reserve_out // (reserve_in * self.fee_d + kept), completeness, 0)
+        if token_in == self.token0:
+            reserve_in, reserve_out = self.reserve0, self.reserve1
+        else:
+            reserve_in, reserve_out = self.reserves(token_in)
+        if amount_in > 0 and reserve_in and (reserve_in + amount_in <= MAX_RESERVE or reserve_in > MAX_RESERVE):
+            kept = amount_in * self.fee_n
+            amount_out = kept * reserve_out // (reserve_in * self.fee_d + kept)
+            return _quote(Quote, (amount_in, amount_out, _COMPLETE, 0))
+        if amount_in <= 0:
+            return Quote(0, 0, _COMPLETE, 0)
+        if not reserve_in or reserve_in >= MAX_RESERVE:
+            return Quote(0, 0, _PARTIAL, 0)
+        return self.quote_exact_in(token_in, MAX_RESERVE - reserve_in)._replace(completeness=_PARTIAL)
 
     def quote_exact_out(self, token_in: Address, amount_out: int) -> Quote:
         """Smallest accepted input, ceiled. PARTIAL where the pair cannot pay that much."""
@@ -130,10 +143,12 @@ class V2Pool:
 
     def curve(self, token_in: Address) -> tuple[int, int, int] | None:
         """The whole curve as out(x) = a x / (b + c x); the 112-bit limit of reserves is left to the quote."""
+        fee_n = self.fee_n
         if token_in == self.token0:
-            return self.reserve1 * self.fee_n, self.reserve0 * self.fee_d, self.fee_n
-        reserve_in, reserve_out = self.reserves(token_in)
-        return reserve_out * self.fee_n, reserve_in * self.fee_d, self.fee_n
+            return self.reserve1 * fee_n, self.reserve0 * self.fee_d, fee_n
+        if token_in == self.token1:
+            return self.reserve0 * fee_n, self.reserve1 * self.fee_d, fee_n
+        raise _not_here(self, token_in)
 
     def piece(self, token_in: Address, amount_in: int) -> Piece:
         """The whole curve is one piece, up to the 112-bit reserve."""
@@ -152,3 +167,7 @@ class V2Pool:
 
     def __repr__(self) -> str:
         return f"V2Pool(0x{self.address.hex()}, {self.fee_pips} pips, {self.reserve0}/{self.reserve1})"
+
+
+def _not_here(pool: V2Pool, token: Address) -> ValueError:
+    return ValueError(f"0x{token.hex()} is not a token of pool 0x{pool.address.hex()}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isqrt
-from typing import NamedTuple
 
 Hops = Sequence[tuple[int, int, int]]
 """(a, b, c) of each hop, first hop first."""
@@ -20,30 +19,23 @@ _FAR = 256
 _MAX_ROUNDS = 16
 
 
-class Optimum(NamedTuple):
-    """Best real input, floored, and the bound on the profit of any integer input, floored."""
-
-    amount_in: int
-    profit_bound: int
-
-
 def compose(hops: Hops) -> tuple[int, int, int]:
     """The chain of hops as one: (a, b, c)."""
-    a, b, c = hops[0]
-    for hop_a, hop_b, hop_c in hops[1:]:
+    a, b, c = 1, 1, 0
+    for hop_a, hop_b, hop_c in hops:
         c = hop_b * c + hop_c * a
         a *= hop_a
         b *= hop_b
     return a, b, c
 
 
-def real_optimum(hops: Hops) -> Optimum | None:
-    """The closed form; None where no input pays, not even an infinitely small one."""
+def real_optimum(hops: Hops) -> tuple[int, int] | None:
+    """(best real input, bound on the profit of any integer input), both floored; None where no input pays at all."""
     a, b, c = compose(hops)
     if a <= b:
         return None
     root = isqrt(4 * a * b)
-    return Optimum(((root >> 1) - b) // c, (a + b - root) // c)
+    return ((root >> 1) - b) // c, (a + b - root) // c
 
 
 def run(hops: Hops, amount: int) -> int:

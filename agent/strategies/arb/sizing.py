@@ -93,7 +93,7 @@ def real_size(route: Route) -> Sized | None:
         located = locate(route) if pays_at_the_margin(route) else None
         return None if located is None else _sized(route, located.amount_in, located.profit_bound)
     optimum = moebius.real_optimum(hops)
-    return None if optimum is None else _sized(route, optimum.amount_in, optimum.profit_bound)
+    return None if optimum is None else _sized(route, *optimum)
 
 
 def best_size(route: Route) -> Sized | None:
@@ -104,8 +104,8 @@ def best_size(route: Route) -> Sized | None:
     optimum = moebius.real_optimum(hops)
     if optimum is None:
         return None
-    amount = moebius.correct_near(hops, optimum.amount_in, optimum.profit_bound)
-    return _sized(route, amount, optimum.profit_bound) or _best_over_pieces(route, _correct_near)
+    start, bound = optimum
+    return _sized(route, moebius.correct_near(hops, start, bound), bound) or _best_over_pieces(route, _correct_near)
 
 
 def finest_size(route: Route) -> Sized | None:
@@ -116,8 +116,8 @@ def finest_size(route: Route) -> Sized | None:
     optimum = moebius.real_optimum(hops)
     if optimum is None:
         return None
-    amount = moebius.correct_far(hops, optimum.amount_in, optimum.profit_bound)
-    return _sized(route, amount, optimum.profit_bound) or _best_over_pieces(route, _correct_far)
+    start, bound = optimum
+    return _sized(route, moebius.correct_far(hops, start, bound), bound) or _best_over_pieces(route, _correct_far)
 
 
 def _curves(route: Route) -> list[tuple[int, int, int]] | None:
