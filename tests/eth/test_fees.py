@@ -68,6 +68,16 @@ def test_no_sequence_of_blocks_passes_the_bound(base: Wei, gas_limit: int, usage
     assert fee <= bound
 
 
+def test_the_bound_holds_while_odd_limits_fall_as_fast_as_they_may() -> None:
+    base, limit, blocks = Wei(10**15), 5_119, 12
+    fee = base
+    for _ in range(blocks):
+        fee = next_base_fee(fee, gas_used=Gas(limit), gas_limit=Gas(limit))
+        limit -= (limit // 1024 - 1) // 2 * 2  # stays odd
+    assert fee <= base_fee_bound(base, gas_limit=Gas(5_119), blocks=blocks)
+    assert fee > worst_base_fee(base, gas_limit=Gas(5_119), blocks=blocks), "limits that stay give a lower fee"
+
+
 def test_every_blob_row_is_reproduced(fees: dict[str, Any]) -> None:
     rows = fees["blob"]["rows"]
     assert len(rows) == 220

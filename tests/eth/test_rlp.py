@@ -53,6 +53,8 @@ def test_the_reference_accepts_exactly_the_same_bytes(raw: bytes) -> None:
         (b"", "end where"),
         (b"\x81\x7f", "single byte"),
         (b"\xb8\x01a", "short item"),
+        (b"\xb8\x37" + bytes(55), "short item"),
+        (b"\xf8\x37" + bytes([1]) * 55, "short item"),
         (b"\xb9\x00\x38" + bytes(56), "leading zeros"),
         (b"\xb8", "inside a length"),
         (b"\x83ab", "too far"),

@@ -210,6 +210,18 @@ async def test_the_wire_never_reuses_a_connection_that_spoke_out_of_turn(server:
     await wire.close()
 
 
+async def test_bytes_that_come_while_nothing_was_asked_end_the_connection(server: Server) -> None:
+    server.answers = [answer(b"1")]
+    wire = WireTransport(await server.start())
+    await wire.open()
+    (connection,) = wire._connections
+    connection.data_received(answer(b"forged"))
+    assert connection.is_closing and not connection.is_idle
+    delivery = await wire.post(REQUEST, timeout_ms=5_000)
+    assert isinstance(delivery, RawReply) and delivery.body == b"1"
+    await wire.close()
+
+
 async def test_the_wire_mends_a_connection_that_the_peer_closed_while_idle(server: Server) -> None:
     server.answers = [answer(json.dumps({"result": 1}).encode(), more=b"Connection: close\r\n")]
     wire = WireTransport(await server.start())
