@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / "scripts" / "locks"
 COMPILE = [
-    str(ROOT / ".venv" / "bin" / "uv"), "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11",
-    "--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate",
+    str(ROOT / ".venv" / "bin" / "uv"), "pip", "compile", "--quiet", "--upgrade", "--universal",
+    "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate",
 ]  # fmt: skip
 TARGETS: dict[Path, list[str]] = {
     ROOT / "requirements.lock": ["pyproject.toml", "--group", "dev"],

@@ -92,9 +92,9 @@ def make_environment() -> None:
             "packages",
             [*uv, "sync", "--python", python, "--require-hashes", "--compile-bytecode", str(lock)],
         )
-        step(
-            "agent", [*uv, "install", "--python", python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
-        )
+        # compat: a plain path entry. The default, an import hook, costs every start of Python 15 ms.
+        editable = ["--no-deps", "--no-build-isolation", "--config-setting", "editable_mode=compat", "--editable"]
+        step("agent", [*uv, "install", "--python", python, *editable, str(ROOT)])
 
 
 def make_tools() -> None:

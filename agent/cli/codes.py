@@ -27,6 +27,14 @@ ERRORS: dict[str, Page] = {
         "A relay's dialect has no word for a field of this bundle, and leaving the field out would change its meaning.",
         "Nothing is sent to that relay; use one that knows the field, or do without it.",
     ),
+    "E_CAPTURE_REPLAY": Page(
+        "The block could not be replayed on what the archive node gave, so nothing was written.",
+        "Give the same command again; if it repeats, the node lacks state: use another archive node.",
+    ),
+    "E_CAPTURE_UNPROVED": Page(
+        "The captured block does not replay to its header's receipts root, so nothing was written.",
+        "The node's state may be pruned or wrong: use another archive node.",
+    ),
     "E_CASE": Page(
         "A case file is truncated, garbled or contradicts itself.", "Fetch it again, or capture the block anew."
     ),
@@ -42,6 +50,7 @@ ERRORS: dict[str, Page] = {
         "An endpoint would carry bundles unencrypted over a network.",
         "Use https; plain http is for this machine alone.",
     ),
+    "E_DISK": Page("A file could not be written.", "Make room, or choose another place; what was read is kept."),
     "E_HALTED": Page("A breaker or the guard has stopped the agent.", "Find out why, then let a person reset it."),
     "E_JOURNAL_CORRUPT": Page(
         "A record of the journal fails its checksum.",
@@ -54,7 +63,11 @@ ERRORS: dict[str, Page] = {
         "A keystore is missing, is none, or does not open with the password.", "Check the file's name and the password."
     ),
     "E_KEYSTORE_MODE": Page("Other users of this machine may read a keystore.", "Run `chmod 600` on the file."),
+    "E_NO_BLOCK": Page("The node does not have the block.", "Wait until it is synced that far, or name another block."),
     "E_NOT_AVAILABLE": Page("This build has no such part.", "Update mev-agent, or leave the command out."),
+    "E_OLD_BLOCK": Page(
+        "The block is older than London, which this agent does not know.", "Choose one from 12965000 on."
+    ),
     "E_OUTCOME_UNKNOWN": Page(
         "What was sent may have been accepted.",
         "Read the truth from the chain or the venue before anything is sent again.",
@@ -101,6 +114,9 @@ ERRORS: dict[str, Page] = {
     "E_TOOL_MISSING": Page("A tool of Foundry is missing or has another version.", "Run `make tools`."),
     "E_USAGE": Page("The command line asks for something that makes no sense.", "Read the command's --help."),
     "E_VENUE_NOT_AVAILABLE": Page("The configured venue is not part of this build.", 'Set venue = "onchain".'),
+    "E_WRONG_CHAIN": Page(
+        "A node is on another chain than the work needs.", "Name another node, or correct onchain.chain_id."
+    ),
 }
 
 
