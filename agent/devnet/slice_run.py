@@ -27,7 +27,7 @@ from agent.devnet.identities import Identities, devnet_identities
 from agent.devnet.mainnet import START_TOKENS, WETH
 from agent.devnet.mempool import Mempool
 from agent.devnet.relay import Relay
-from agent.devnet.slice import CHAIN_ID, GAS_LIMIT, HARDFORK, Slice, Traffic, build_slice, pool_records
+from agent.devnet.slice import ANVIL_FLAGS, CHAIN_ID, GAS_LIMIT, HARDFORK, Slice, Traffic, build_slice, pool_records
 from agent.devnet.slice import token_code
 from agent.devnet.slice.storage import mapping_slot
 from agent.engine.booking import Books, book, landed_transaction
@@ -93,7 +93,9 @@ class SliceWorld:
         cls, *, seed: int, ordering: Ordering, port: int | None = None, front_port: int = 0, relay_port: int = 0
     ) -> SliceWorld:
         """Plant everything and start to serve."""
-        anvil = await Anvil.start(hardfork=HARDFORK, gas_limit=GAS_LIMIT, chain_id=CHAIN_ID, port=port)
+        anvil = await Anvil.start(
+            hardfork=HARDFORK, gas_limit=GAS_LIMIT, chain_id=CHAIN_ID, port=port, extra_flags=ANVIL_FLAGS
+        )
         try:
             slice_ = await build_slice(anvil, seed)
             identities = devnet_identities(seed=seed)

@@ -92,7 +92,7 @@ def _run_case(request: RunRequest, settings: Settings, say: Say) -> Answer:
     return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
 
 
-DEFAULT_SLICE_BLOCKS = 12
+DEFAULT_SLICE_BLOCKS = 8
 SLOT_S = 12.0
 
 
