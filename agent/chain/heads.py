@@ -37,6 +37,7 @@ MAX_EVENTS = 1_024
 MAX_UNREAD_HEADERS = 256
 """Older ones are dropped unread: the newest leads back to them by hash."""
 FINALIZED_EVERY_BLOCKS = 32
+WRONG_CHAIN = "E_WRONG_CHAIN"
 
 
 class FeedUp(msgspec.Struct, frozen=True):
@@ -78,7 +79,8 @@ class HeadFeed:
         self.connections = 0
         self.refused = 0
         """Headers that were malformed, unproved or against the rules."""
-        self.peer = ""
+        self.rpc: Rpc | None = None
+        """The connection while there is one, for questions about the heads it told."""
         self._connect = connect
         self._chain_id = chain_id
         self._silence_s = None if slot_ms is None else 1.5 * slot_ms / 1_000
@@ -99,6 +101,7 @@ class HeadFeed:
                 try:
                     await self._follow(rpc)
                 finally:
+                    self.rpc = None
                     await rpc.close()
                 return
             except (ProtocolError, SetupError, OutcomeUnknown) as error:
@@ -123,7 +126,7 @@ class HeadFeed:
         if not await self._take(rpc, latest):
             return
         self.connections += 1
-        self.peer = rpc.peer
+        self.rpc = rpc
         await self.events.put(FeedUp(rpc.peer))
         if isinstance(rpc, StreamRpc):
             await self._listen(rpc)
@@ -170,7 +173,7 @@ class HeadFeed:
             return True
         reason = f"{rpc.peer} is on chain {chain_id}, not {self._chain_id}"
         if self.connections == 0:
-            raise SetupError(reason, hint="check the node's URL against the configured chain")
+            raise SetupError(reason, code=WRONG_CHAIN, hint="check the node's URL against the configured chain")
         await self.events.put(Stop(reason))
         return False
 

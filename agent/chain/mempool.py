@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from agent.chain.client import Rpc
+from agent.chain.heads import WRONG_CHAIN
 from agent.chain.jsonrpc import RpcError
 from agent.chain.pending import PendingTransaction
 from agent.chain.reconnect import Pauses
@@ -107,7 +108,7 @@ class MempoolFeed:
                 finally:
                     await rpc.close()
             except (ProtocolError, SetupError, OutcomeUnknown) as error:
-                if self.connections == 0 or error.code == "E_WRONG_CHAIN":
+                if self.connections == 0 or error.code == WRONG_CHAIN:
                     raise
                 self._put(Gap(error.message))
             await self._pause(self._pauses.next_s(had_connected=self.connections > connected_before))
@@ -117,7 +118,7 @@ class MempoolFeed:
         if answer != to_quantity(self._chain_id):
             raise SetupError(
                 f"{rpc.peer} is on chain {str(answer)[:40]}, not {to_quantity(self._chain_id)}",
-                code="E_WRONG_CHAIN",
+                code=WRONG_CHAIN,
                 hint="check the node's URL against the configured chain",
             )
         subscription = await self._subscribe(rpc)
