@@ -6,6 +6,7 @@ the Ethereum JSON-RPC specification. Decoders raise ValueError on anything else.
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from functools import lru_cache
 
 from agent.eth.keccak import keccak256
@@ -21,9 +22,11 @@ def to_quantity(value: int) -> str:
 
 def from_quantity(text: str) -> int:
     """Integer of a hex quantity; leading zeros are accepted, as nodes send them for storage."""
-    if not text.startswith("0x") or len(text) < 3 or "_" in text:
+    digits = text[2:]
+    # int() alone also takes signs, blanks, underscores and the digits of other scripts.
+    if not text.startswith("0x") or not digits.isalnum() or not digits.isascii():
         raise ValueError(f"not a hex quantity: {text[:80]!r}")
-    return int(text[2:], 16)
+    return int(digits, 16)
 
 
 def to_data(value: bytes) -> str:
@@ -35,7 +38,7 @@ def from_data(text: str) -> bytes:
     """Bytes of hex data; the prefix is required."""
     if not text.startswith("0x"):
         raise ValueError(f"hex data needs 0x: {text[:80]!r}")
-    return bytes.fromhex(text[2:])
+    return unhexlify(text[2:])  # unlike bytes.fromhex it takes no blanks
 
 
 def to_address(text: str) -> Address:
