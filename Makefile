@@ -49,8 +49,10 @@ audit-contracts: tools setup-contracts ## halmos proofs and slither, minutes
 bench: tools     ## measure; JSON under build/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: tools      ## the long tests
-	@$(BIN)/python -m benchmarks.soak $(ARGS)
+soak: tools      ## the long tests: random swaps against the real contracts, slow Python tests, deep fuzzing
+	@$(BIN)/python scripts/random_swaps.py --count 20000
+	@$(BIN)/pytest -m slow $(ARGS)
+	@FOUNDRY_PROFILE=deep "$(FORGE)" test
 
 lint: setup      ## ruff, formatting, import layers, types
 	@$(BIN)/ruff check .
