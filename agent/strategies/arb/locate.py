@@ -143,16 +143,18 @@ def _best_at_prices(pool: Pool, token_in: Address, piece: Piece, price_in: int, 
         if after is not None and after.a and after.a * price_out >= after.b * price_in:
             piece = after
             continue
-        if after is not None and after.completeness is Completeness.UNKNOWN:
-            return None
         begin = price_out * (piece.start_out + piece.slack_out) - price_in * (piece.start_in - piece.slack_in)
         gain, loss = price_out * piece.a, price_in * piece.b
         best = begin - (isqrt(4 * gain * loss) - gain - loss) // piece.c
-        if after is not None and not after.a:
-            # Liquidity ends there: nothing beyond the end, where the slope is still above the price.
-            end = price_out * (after.start_out + after.slack_out) - price_in * (after.start_in - after.slack_in)
-            root = isqrt(gain * loss)
-            if root - loss > price_in * piece.c * (after.start_in - piece.start_in):
-                best = min(best, end)
-        return best
+        if after is None or after.a:
+            return best
+        # Nothing is known behind this piece. Fine if its slope falls to the prices before it ends.
+        room = after.start_in - piece.start_in
+        if isqrt(gain * loss) + 1 - loss <= price_in * piece.c * (room - (after.slack_in - piece.slack_in)):
+            return best
+        if after.completeness is Completeness.UNKNOWN:
+            return None
+        # The liquidity ends, so the best is there: the slope is still above the prices, and behind there is nothing.
+        end = price_out * (after.start_out + after.slack_out) - price_in * (after.start_in - after.slack_in)
+        return min(best, end) if isqrt(gain * loss) - loss > price_in * piece.c * room else best
     return None

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import gcd
 from typing import NamedTuple
 
 from agent.dex.pool import Completeness
@@ -18,6 +19,7 @@ from agent.strategies.arb.locate import Route, locate
 from agent.strategies.arb.opportunity import Cycle, Leg
 
 _COMPLETE = Completeness.COMPLETE
+PIPS = 1_000_000
 _MISSES = 2
 _NEAR = 3
 _FAR = 96
@@ -207,14 +209,26 @@ def _correct_near(route: Route, amounts: tuple[int, ...], bound: int | None) -> 
 
 
 def _correct_far(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
-    """As `_correct_near`, then each token's nearby amounts, then all of the coarsest token within `_FAR` of the optimum."""
+    """As `_correct_near`, then each token's nearby amounts, then hundreds of amounts of the coarsest token.
+
+    Those are all within `_FAR` of the optimum, and those just below where the fee of the hop that takes this token comes
+    out whole: a fee floored to whole units loses least there.
+    """
     best = max(_correct_near(route, amounts, bound), _settle(route, amounts, bound), key=_rank)
     if bound is not None and best[-1] - best[0] >= bound:
         return best
-    index = _coarsest(amounts)
-    middle = amounts[index + 1]
-    for target in range(max(1, middle - _FAR), middle + _FAR + 1):
-        candidate = _smallest_reaching(route, index, target)
+    index = min(range(len(amounts)), key=amounts.__getitem__)
+    middle = amounts[index]
+    targets = set(range(max(1, middle - _FAR), middle + _FAR + 1))
+    if index < len(route):
+        pool, token_in = route[index]
+        begin = pool.piece(token_in, middle).start_in
+        period = PIPS // gcd(PIPS, pool.fee_pips)
+        whole = begin + (middle - begin) // period * period
+        for top in (whole, whole + period):
+            targets.update(range(max(1, top - 2 * _FAR), top + 1))
+    for target in sorted(targets):
+        candidate = _smallest_reaching(route, index - 1, target)
         # Exact-output rounding of some kinds asks for a unit more than exact input needs.
         less = run_through(route, candidate[0] - 1) if candidate is not None and candidate[0] > 1 else None
         best = max((found for found in (best, candidate, less) if found is not None), key=_rank)
