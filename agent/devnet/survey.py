@@ -20,7 +20,9 @@ from agent.sim.node import NodeSimulator
 from agent.sim.simulator import Slot
 from agent.strategies.arb.cycles import index_cycles
 from agent.strategies.arb.opportunity import Opportunity
+from agent.strategies.arb.rotations import rotated
 from agent.strategies.arb.search import find_opportunities
+from agent.strategies.arb.sizing import finest_size
 
 
 async def survey(
@@ -37,7 +39,8 @@ async def survey(
 async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_hops: int, repeat: str) -> RunResult:
     case = world.case
     clock = StageClock()
-    index = index_cycles(world.pools, start_tokens=[token.address for token in START_TOKENS], max_hops=max_hops)
+    start_tokens = [token.address for token in START_TOKENS]
+    index = index_cycles(world.pools, start_tokens=start_tokens, max_hops=max_hops)
     result = empty_result(world, run=run, command="survey")
     moments = world.moments()
     before = None
@@ -51,15 +54,21 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
             block_number=case.number,
             after_transaction=moment.transaction,
             before=before,
+            size=finest_size,
         )
+        canonical = len(found)
+        for opportunity in found[:canonical]:
+            found += rotated(opportunity, moment.pools, before=before, start_tokens=start_tokens, size=finest_size)
         clock.add("search", time.perf_counter_ns() - started)
         before = moment.pools
         if found:
             started = time.perf_counter_ns()
             executions = await execute_at(world, moment, found, assume=assume)
             clock.add("simulate", time.perf_counter_ns() - started)
-            for opportunity, execution in zip(found, executions, strict=True):
-                result.opportunities.append(judged(world, moment, opportunity, execution, repeat=repeat))
+            for position, (opportunity, execution) in enumerate(zip(found, executions, strict=True)):
+                row = judged(world, moment, opportunity, execution, repeat=repeat)
+                row.is_rotation = position >= canonical
+                result.opportunities.append(row)
     result.mismatches = mismatches(result.opportunities)
     result.latency_ns = clock.summary()
     count_funnel(result)
