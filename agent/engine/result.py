@@ -49,6 +49,8 @@ class OpportunityResult(msgspec.Struct, kw_only=True):
     transaction_hash: str | None = None
     repeat: str = ""
     calldata: str = ""
+    is_rotation: bool = False
+    """The cycle of another row, begun in another start token: listed, not summed."""
 
 
 class BlockResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -75,7 +75,7 @@ def report(result: RunResult) -> dict[str, Any]:
 
 def totals(result: RunResult) -> dict[str, str]:
     """What landed, summed: value, gas and bids; net is value minus both. A survey sums what it executed."""
-    ended = [one for one in result.opportunities if one.outcome in ("landed", "profit")]
+    ended = [one for one in result.opportunities if one.outcome in ("landed", "profit") and not one.is_rotation]
     return {
         "value_wei": str(sum(one.value_wei or 0 for one in ended)),
         "gas_wei": str(sum(one.gas_cost_wei for one in ended)),
@@ -145,6 +145,7 @@ def _opportunity(one: OpportunityResult) -> dict[str, Any]:
         "transaction_hash": one.transaction_hash,
         "repeat": one.repeat,
         "calldata": one.calldata,
+        "rotation": one.is_rotation,
     }
 
 
