@@ -12,13 +12,14 @@ from agent.devnet.relay import Answer, Fault, Relay
 from agent.eth.keys import Signer
 from agent.venues.onchain.bundle import Bundle, replacement_uuid
 from agent.venues.onchain.endpoints import BUILDERNET, FLASHBOTS, QUASAR, TITAN, Dialect, Endpoint
-from agent.venues.onchain.outcomes import Outcome
+from agent.venues.onchain.outcomes import Evidence, Outcome, Replay, decide
 from agent.venues.onchain.relay import RelayClient, send_everywhere
 from agent.venues.onchain.replies import Reply, Resend
 from agent.venues.onchain.signer import RelaySigner
+from agent.venues.onchain.tracker import landings, mined_block_from_rpc, payment
 from agent.venues.onchain.transport import AiohttpTransport, Transport
 from agent.venues.onchain.wire import WireTransport
-from tests.devnet.world import KEYS, PAYER, REVERTER, World, running_world, sign
+from tests.devnet.world import GWEI, KEYS, ONCE, PAYER, REVERTER, World, running_world, sign
 
 pytestmark = pytest.mark.anvil
 IDENTITY = RelaySigner(Signer(bytes([0x77]) * 32))
@@ -163,3 +164,40 @@ async def test_one_endpoint_down_takes_nothing_from_the_others(setting: Setting)
     assert sorted(outcomes.values()) == [Outcome.ACCEPTED, Outcome.UNKNOWN]
     await setting.world.builder.build()
     assert await setting.is_mined(transaction)
+
+
+async def test_the_loser_of_a_block_learns_who_took_its_place_and_for_how_much(setting: Setting) -> None:
+    """Two bundles want what can be taken once: from chain data alone one is included, the other outbid."""
+    client = await setting.client(TITAN)
+    winner = sign(KEYS[0], 0, to=ONCE, gas=100_000, value=2 * 10**15)
+    loser = sign(KEYS[1], 0, to=ONCE, gas=100_000, value=10**15)
+    for transaction in (loser, winner):
+        await client.send_bundle(Bundle(transactions=(transaction.raw,), block_number=1))
+    await setting.world.builder.build()
+
+    call = setting.world.anvil.call
+    block = mined_block_from_rpc(
+        await call("eth_getBlockByNumber", "0x1", True), await call("eth_getBlockReceipts", "0x1")
+    )
+    found = {one.hash: landings(block, [one.hash]) for one in (winner, loser)}
+    standing = {"target_block": 1, "head_block": 1, "first_nonce": 0, "max_fee_wei": 100 * GWEI}
+    assert decide(Evidence(**standing, landings=found[winner.hash])).outcome is Outcome.INCLUDED
+
+    taken = next(one for one in block.transactions if one.to == ONCE)
+    assert taken.hash == winner.hash
+    gained = await setting.world.balance(block.fee_recipient)
+    assert payment(block, taken).paid_wei + 2 * 10**15 == gained, "receipts show the fees, not what the contract sent"
+    assert payment(block, taken, {winner.hash: 2 * 10**15}).paid_wei == gained
+    replays = (Replay(None, None, 10**15), Replay(taken.index, Outcome.SIM_REVERTED, 0))
+    nonce = int(await call("eth_getTransactionCount", "0x" + KEYS[1].address.hex(), "latest"), 16)
+    decision = decide(
+        Evidence(
+            **standing,
+            landings=found[loser.hash],
+            sender_nonce_after_target=nonce,
+            target_base_fee_wei=block.base_fee_wei,
+            target_timestamp_s=block.timestamp_s,
+            replays=replays,
+        )
+    )
+    assert (decision.outcome, decision.rival_index) == (Outcome.EXCLUDED_OUTBID, taken.index)

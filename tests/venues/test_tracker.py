@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from agent.errors import ProtocolError
 from agent.eth.keccak import keccak256
 from agent.eth.receipts import ReceiptLog
 from agent.eth.units import Address, Hash32
@@ -15,6 +18,7 @@ from agent.venues.onchain.tracker import (
     PoolKey,
     find_rival,
     landings,
+    mined_block_from_rpc,
 )
 
 BUILDER = Address(bytes([0xB]) * 20)
@@ -103,3 +107,35 @@ def test_transfers_to_the_builder_behind_the_rival_are_part_of_its_price() -> No
     assert rival.payment.paid_wei == 301_040
     untraced = find_rival(one, pools={PoolKey(POOL)}, ours=set(), target=None)
     assert untraced and untraced.payment.inside_wei is None
+
+
+def objects() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A block and its receipt as a node gives them."""
+    shared = {"hash": "0x" + "11" * 32, "from": "0x" + "22" * 20, "to": None, "value": "0x5"}
+    header = {"number": "0x64", "hash": "0x" + "33" * 32, "miner": "0x" + "0b" * 20, "baseFeePerGas": "0x7"}
+    block_object = {**header, "timestamp": "0x1", "gasLimit": "0x10", "gasUsed": "0x8", "transactions": [shared]}
+    receipt = {
+        "transactionHash": shared["hash"], "type": "0x2", "status": "0x0", "cumulativeGasUsed": "0x8",
+        "gasUsed": "0x8", "effectiveGasPrice": "0xa", "logs": [],
+    }  # fmt: skip
+    return block_object, [receipt]
+
+
+def test_a_nodes_block_is_read_with_the_price_that_was_paid() -> None:
+    one = mined_block_from_rpc(*objects())
+    (transaction,) = one.transactions
+    assert (transaction.priority_fee_wei, transaction.gas_used, transaction.is_success) == (3, 8, False)
+    assert (one.fee_recipient, one.number, transaction.to) == (BUILDER, 100, None)
+
+
+def test_half_a_block_tells_nothing() -> None:
+    block_object, receipts = objects()
+    for broken in (
+        (block_object, []),
+        (block_object, [{**receipts[0], "transactionHash": "0x" + "44" * 32}]),
+        ({**block_object, "baseFeePerGas": None}, receipts),
+        (block_object, [{**receipts[0], "effectiveGasPrice": 5}]),
+        ({}, []),
+    ):
+        with pytest.raises(ProtocolError):
+            mined_block_from_rpc(*broken)

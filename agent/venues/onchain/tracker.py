@@ -8,11 +8,14 @@ a rival's price is then a lower bound that says so.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+from agent.errors import ProtocolError
+from agent.eth.hexes import from_quantity, to_address, to_hash
 from agent.eth.keccak import keccak256
-from agent.eth.receipts import ReceiptLog
+from agent.eth.receipts import ReceiptLog, receipt_from_rpc
 from agent.eth.units import Address, Hash32
 from agent.venues.onchain.outcomes import Landing
 
@@ -80,6 +83,37 @@ class Rival(msgspec.Struct, frozen=True, gc=False):
     pools: tuple[PoolKey, ...]
 
 
+def mined_block_from_rpc(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> MinedBlock:
+    """A node's block object, with whole transactions, and the receipts of all of them.
+
+    ProtocolError when the two do not belong together or a field is missing: half a block tells nothing.
+    """
+    try:
+        base_fee_wei = from_quantity(block["baseFeePerGas"])
+        objects = block["transactions"]
+        if [receipt["transactionHash"] for receipt in receipts] != [obj["hash"] for obj in objects]:
+            raise ValueError("the receipts are not those of the block's transactions in order")
+        return MinedBlock(
+            number=from_quantity(block["number"]),
+            hash=to_hash(block["hash"]),
+            fee_recipient=to_address(block["miner"]),
+            base_fee_wei=base_fee_wei,
+            timestamp_s=from_quantity(block["timestamp"]),
+            gas_limit=from_quantity(block["gasLimit"]),
+            gas_used=from_quantity(block["gasUsed"]),
+            transactions=tuple(
+                _mined(index, obj, receipt, base_fee_wei)
+                for index, (obj, receipt) in enumerate(zip(objects, receipts, strict=True))
+            ),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ProtocolError(
+            f"a node gave a block that cannot be read: {type(error).__name__} {str(error)[:100]}",
+            method="eth_getBlockReceipts",
+            hint="ask another node; what happened in the block stays unknown until then",
+        ) from error
+
+
 def landings(block: MinedBlock, hashes: Sequence[Hash32]) -> tuple[Landing | None, ...]:
     """Where each of our transactions stands in the block; None for those it does not hold."""
     by_hash = {mined.hash: mined for mined in block.transactions}
@@ -129,6 +163,23 @@ def payment(
         transfers += following.value_wei if following.is_success else 0
     inside = None if inside_payments_wei is None else inside_payments_wei.get(mined.hash, 0)
     return Payment(fees, transfers, inside)
+
+
+def _mined(index: int, obj: Mapping[str, Any], receipt: Mapping[str, Any], base_fee_wei: int) -> MinedTransaction:
+    parsed = receipt_from_rpc(receipt)
+    to = obj.get("to")
+    return MinedTransaction(
+        hash=to_hash(obj["hash"]),
+        index=index,
+        sender=to_address(obj["from"]),
+        to=None if to is None else to_address(to),
+        value_wei=from_quantity(obj["value"]),
+        gas_used=from_quantity(receipt["gasUsed"]),
+        # The receipt's price, not the offer: what was paid per gas above the base fee.
+        priority_fee_wei=from_quantity(receipt["effectiveGasPrice"]) - base_fee_wei,
+        is_success=parsed.is_success,
+        logs=parsed.logs,
+    )
 
 
 def _moved(mined: MinedTransaction, pools: Collection[PoolKey]) -> tuple[PoolKey, ...]:
