@@ -25,8 +25,20 @@ class Terminated(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with contextlib.suppress(ValueError):  # only the main thread may; elsewhere the embedding program decides
-        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with contextlib.suppress(ValueError):  # only the main thread may; elsewhere the embedding program decides
+            signal.signal(signal.SIGTERM, _terminate)
+        return _command(words)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return INTERRUPTED
+    except Terminated:
+        sys.stderr.write("stopped\n")
+        return TERMINATED
+
+
+def _command(words: list[str]) -> int:
+    """Everything but signals; imports inside, so that a signal during them is one like any other."""
     import click
 
     from agent.cli.output import ReaderGone
@@ -54,10 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What is left in the buffer must not raise again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
-    except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
-    except Terminated:
-        return TERMINATED
+    except click.Abort:
+        raise KeyboardInterrupt from None
     except Exception as error:  # noqa: BLE001 - the outermost boundary: whatever arrives here is our defect
         from agent.cli.failure import show_defect
 
