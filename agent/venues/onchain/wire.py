@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import cast
 
 from agent.venues.onchain.endpoints import endpoint_address
 from agent.venues.onchain.http_response import ResponseError, ResponseParser
@@ -32,8 +33,8 @@ class _Connection(asyncio.Protocol):
         self.is_idle = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, as uvloop's encrypted transports are of no class of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self.is_idle = True
 
     def send(self, parts: bytes, timeout_s: float) -> asyncio.Future[RawReply | Lost]:
