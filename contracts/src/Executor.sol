@@ -3,8 +3,8 @@ pragma solidity ^0.8.30;
 
 import {Lock} from "lock/Lock.sol";
 
-import {Roles, Settings} from "./Roles.sol";
-import {IExecutor} from "./interfaces/IExecutor.sol";
+import {Roles} from "./Roles.sol";
+import {IExecutor, Settings} from "./interfaces/IExecutor.sol";
 import {Head, Leg, Plan, PlanLib} from "./libraries/PlanLib.sol";
 import {PoolLib} from "./libraries/PoolLib.sol";
 import {TokenLib} from "./libraries/TokenLib.sol";

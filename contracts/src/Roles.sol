@@ -1,39 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {IExecutor} from "./interfaces/IExecutor.sol";
+import {Factory, FactoryEntry, IExecutor, List, Settings} from "./interfaces/IExecutor.sol";
 import {TokenLib} from "./libraries/TokenLib.sol";
-
-/// @notice A factory whose pools are accepted: they are created by CREATE2 from `deployer` with this init-code hash.
-struct Factory {
-    bytes32 initCodeHash;
-    address deployer;
-}
-
-/// @notice A factory as the owner registers it.
-struct FactoryEntry {
-    address factory;
-    address deployer;
-    bytes32 initCodeHash;
-}
-
-/// @notice What a new executor starts with.
-struct Settings {
-    address owner;
-    address guardian;
-    address vault;
-    address[] operators;
-    address[] tokens;
-    address[] pools;
-    FactoryEntry[] factories;
-}
-
-/// @notice The owner's lists of single addresses.
-enum List {
-    Operators,
-    Tokens,
-    Pools
-}
 
 /// @title Roles
 /// @notice Who may do what, and the owner's lists of tokens, pools and factories.
@@ -53,14 +22,6 @@ abstract contract Roles is IExecutor {
     mapping(address token => bool) internal isToken;
     mapping(address pool => bool) internal isPool;
     mapping(address factory => Factory) internal factories;
-
-    event OwnerNamed(address indexed pendingOwner);
-    event OwnerChanged(address indexed owner);
-    event RolesChanged(address indexed guardian, address indexed vault);
-    event ListedChanged(List indexed list, address indexed account, bool isListed);
-    event FactoryChanged(address indexed factory, address deployer, bytes32 initCodeHash);
-    event Halted(address indexed by);
-    event Unhalted();
 
     modifier onlyOwner() {
         if (msg.sender != owner) revert NotOwner(msg.sender);
@@ -87,7 +48,7 @@ abstract contract Roles is IExecutor {
         }
     }
 
-    /// @notice Everyone with a role, whether the guardian or the owner has halted, and the wrapped ether accepted.
+    /// @inheritdoc IExecutor
     function roles()
         external
         view
@@ -98,7 +59,7 @@ abstract contract Roles is IExecutor {
 
     function _weth() internal view virtual returns (address);
 
-    /// @notice On which of the owner's lists an address stands.
+    /// @inheritdoc IExecutor
     function listed(address account)
         external
         view
@@ -107,13 +68,13 @@ abstract contract Roles is IExecutor {
         return (isOperator[account], isToken[account], isPool[account], factories[account]);
     }
 
-    /// @notice First step of a change of owner; nothing changes until the new one accepts.
+    /// @inheritdoc IExecutor
     function nameOwner(address pendingOwner_) external onlyOwner {
         pendingOwner = pendingOwner_;
         emit OwnerNamed(pendingOwner_);
     }
 
-    /// @notice Second step, by the one who was named.
+    /// @inheritdoc IExecutor
     function acceptOwnership() external {
         if (msg.sender != pendingOwner) revert NotPendingOwner(msg.sender);
         owner = msg.sender;
@@ -121,7 +82,7 @@ abstract contract Roles is IExecutor {
         emit OwnerChanged(msg.sender);
     }
 
-    /// @notice Who may halt, and where profit goes.
+    /// @inheritdoc IExecutor
     function setRoles(address guardian_, address vault_) external onlyOwner {
         if (vault_ == address(0)) revert ZeroAddress();
         guardian = guardian_;
@@ -129,7 +90,7 @@ abstract contract Roles is IExecutor {
         emit RolesChanged(guardian_, vault_);
     }
 
-    /// @notice Puts accounts on one of the lists or takes them off.
+    /// @inheritdoc IExecutor
     function setListed(List list, address[] calldata accounts, bool isListed) external onlyOwner {
         mapping(address => bool) storage entries =
             list == List.Operators ? isOperator : list == List.Tokens ? isToken : isPool;
@@ -139,25 +100,26 @@ abstract contract Roles is IExecutor {
         }
     }
 
-    /// @notice Accepts the pools of a factory; an init-code hash of zero takes it off again.
+    /// @inheritdoc IExecutor
     function setFactory(address factory, address deployer, bytes32 initCodeHash) external onlyOwner {
         factories[factory] = Factory({initCodeHash: initCodeHash, deployer: deployer});
         emit FactoryChanged(factory, deployer, initCodeHash);
     }
 
-    /// @notice Stops every run until the owner lifts it.
+    /// @inheritdoc IExecutor
     function halt() external {
         if (msg.sender != guardian && msg.sender != owner) revert NotGuardian(msg.sender);
         isHalted = true;
         emit Halted(msg.sender);
     }
 
+    /// @inheritdoc IExecutor
     function unhalt() external onlyOwner {
         isHalted = false;
         emit Unhalted();
     }
 
-    /// @notice Sends everything of `token` that lies here to the owner; the zero address means ETH.
+    /// @inheritdoc IExecutor
     function sweep(address token) external onlyOwner {
         if (token == address(0)) {
             (bool isTaken,) = msg.sender.call{value: address(this).balance}("");

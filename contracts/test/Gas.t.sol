@@ -7,8 +7,8 @@ import {World} from "./base/World.sol";
 
 /// @notice Gas of whole transactions (intrinsic gas and refunds included) of a warm executor: its pools have been
 /// traded, it holds 1 wei, the vault has been paid before. The snapshot is committed under contracts/snapshots.
-/// forge-config: default.isolate = true
-/// forge-config: london.isolate = true
+/// forge-config: suite.isolate = true
+/// forge-config: suite-london.isolate = true
 contract GasTest is World {
     uint256 private constant AMOUNT = 3 ether;
 
@@ -39,7 +39,7 @@ contract GasTest is World {
     }
 
     function _group() private view returns (string memory) {
-        return keccak256(bytes(vm.envOr("FOUNDRY_PROFILE", "default"))) == keccak256("london")
+        return keccak256(bytes(vm.envOr("FOUNDRY_PROFILE", ""))) == keccak256("suite-london")
             ? "ExecutorLondon"
             : "ExecutorCancun";
     }

@@ -34,9 +34,14 @@ def _leg(kind: str, token_in: Address, amount_in: int, token_out: Address, amoun
 
 def _plan(first: str, second: str, **changes: object) -> Plan:
     legs = (_leg(first, MAINNET_WETH, 0x100, TOKEN, 0x200), _leg(second, TOKEN, 0x200, MAINNET_WETH, 0x300))
-    fields: dict[str, object] = dict(
-        start_token=MAINNET_WETH, legs=legs, last_block=0x1234, parent_hash=None, payment_bps=9_000, floor_amount=0x77
-    )
+    fields: dict[str, object] = {
+        "start_token": MAINNET_WETH,
+        "legs": legs,
+        "last_block": 0x1234,
+        "parent_hash": None,
+        "payment_bps": 9_000,
+        "floor_amount": 0x77,
+    }
     return Plan(**{**fields, **changes})  # type: ignore[arg-type]
 
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Factory} from "../Roles.sol";
-import {IExecutor} from "../interfaces/IExecutor.sol";
+import {Factory, IExecutor} from "../interfaces/IExecutor.sol";
 
 /// @title PoolLib
 /// @notice The calls into pools: a swap in either style, and the proof that a pool comes from a registered factory.

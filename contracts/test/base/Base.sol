@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IExecutor, Settings} from "../../src/interfaces/IExecutor.sol";
 import {Vm} from "./Vm.sol";
 
 /// @notice Cheat codes and the few assertions used; a failed one reverts with both figures.
@@ -40,5 +41,23 @@ abstract contract Base {
         bytes memory raw = bytes(text);
         bool hasPrefix = raw.length > 1 && raw[1] == "x";
         return vm.parseBytes(hasPrefix ? text : string.concat("0x", text));
+    }
+
+    /// @dev The build under test, as forge compiled it from contracts/src; the tests themselves never compile it, so
+    /// they need not share its settings.
+    function executorCode() internal view returns (bytes memory) {
+        string memory path = vm.envOr("EXECUTOR_ARTIFACT", "contracts/out/Executor.sol/Executor.json");
+        return vm.parseBytes(vm.parseJsonString(vm.readFile(path), ".bytecode.object"));
+    }
+
+    function _deployExecutor(address weth, Settings memory settings) internal returns (IExecutor made) {
+        bytes memory code = bytes.concat(executorCode(), abi.encode(weth, settings));
+        assembly ("memory-safe") {
+            made := create(0, add(code, 0x20), mload(code))
+            if iszero(made) {
+                returndatacopy(code, 0, returndatasize())
+                revert(code, returndatasize())
+            }
+        }
     }
 }

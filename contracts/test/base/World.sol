@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Executor} from "../../src/Executor.sol";
-import {FactoryEntry, Settings} from "../../src/Roles.sol";
+import {FactoryEntry, IExecutor, Settings} from "../../src/interfaces/IExecutor.sol";
 import {Token} from "../doubles/Tokens.sol";
 import {Base} from "./Base.sol";
 import {LegSpec, PlanSpec, Plans} from "./Plans.sol";
@@ -68,7 +67,7 @@ abstract contract World is Base {
     address internal v2Factory;
     address internal otherV2Factory;
     address internal v3Factory;
-    Executor internal executor;
+    IExecutor internal executor;
     /// @dev [edge][0 V2, 1 V3]
     address[2][4] internal pools;
 
@@ -99,7 +98,7 @@ abstract contract World is Base {
         require(weth.transfer(address(executor), 1));
     }
 
-    function _executor() internal virtual returns (Executor) {
+    function _executor() internal virtual returns (IExecutor) {
         address[] memory operators = new address[](1);
         operators[0] = OPERATOR;
         address[] memory tokens = new address[](1);
@@ -111,7 +110,7 @@ abstract contract World is Base {
         FactoryEntry[] memory factories = new FactoryEntry[](2);
         factories[0] = FactoryEntry(v2Factory, v2Factory, keccak256(creationCode(V2_PAIR)));
         factories[1] = FactoryEntry(v3Factory, v3Factory, keccak256(creationCode(V3_POOL)));
-        return new Executor(address(weth), Settings(OWNER, GUARDIAN, VAULT, operators, tokens, listed, factories));
+        return _deployExecutor(address(weth), Settings(OWNER, GUARDIAN, VAULT, operators, tokens, listed, factories));
     }
 
     // -- plans

@@ -1,0 +1,75 @@
+"""Build the executor twice and run the Solidity tests against both builds.
+
+    python scripts/test_contracts.py            unit, fuzz, invariants, hostile doubles, gas snapshot
+    python scripts/test_contracts.py --deep     the same with many more draws (minutes)
+    python scripts/test_contracts.py --proofs   the halmos proofs and slither, from .venv-contracts
+
+Gas is compared with the committed contracts/snapshots; `--update-gas` writes them anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from build_contracts import environment, forge  # noqa: E402
+
+BUILDS = {"default": "suite", "london": "suite-london"}
+ARTIFACTS = {
+    "default": "contracts/out/Executor.sol/Executor.json",
+    "london": "contracts/out-london/Executor.sol/Executor.json",
+}
+DEEP = {"FOUNDRY_FUZZ_RUNS": "20000", "FOUNDRY_INVARIANT_RUNS": "256", "FOUNDRY_INVARIANT_DEPTH": "256"}
+
+
+def run(command: list[str], **variables: str) -> int:
+    """Exit code of a command with these variables added."""
+    return subprocess.run(command, cwd=ROOT, env={**environment("default"), **variables}).returncode
+
+
+def suite(*, is_deep: bool, check_gas: bool) -> int:
+    """Both builds through the whole suite; 0 if all passed."""
+    for build, tests in BUILDS.items():
+        if code := run([forge(), "build"], FOUNDRY_PROFILE=build):
+            return code
+        variables = {"FOUNDRY_PROFILE": tests, "EXECUTOR_ARTIFACT": ARTIFACTS[build], **(DEEP if is_deep else {})}
+        if check_gas:
+            variables["FORGE_SNAPSHOT_CHECK"] = "true"
+        if code := run([forge(), "test", "--no-match-path", "contracts/test/proofs/*"], **variables):
+            return code
+    return 0
+
+
+def proofs() -> int:
+    """Halmos on the cancun build, with its bounds printed, then slither against its baseline."""
+    tools = ROOT / ".venv-contracts" / "bin"
+    if not (tools / "halmos").is_file():
+        sys.stderr.write("no .venv-contracts; run `make setup-contracts-audit`\n")
+        return 4
+    path = os.pathsep.join((str(tools), str(Path(forge()).parent), environment("default")["PATH"]))
+    if code := run([forge(), "build"], FOUNDRY_PROFILE="default"):
+        return code
+    if code := run([str(tools / "halmos"), "--config", "contracts/halmos.toml"], FOUNDRY_PROFILE="proofs", PATH=path):
+        return code
+    return run([str(tools / "slither"), ".", "--config-file", "contracts/slither.json"], PATH=path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--deep", action="store_true", help="many more draws")
+    parser.add_argument("--proofs", action="store_true", help="halmos and slither instead of the suite")
+    parser.add_argument("--update-gas", action="store_true", help="write the gas snapshots instead of comparing")
+    chosen = parser.parse_args()
+    if chosen.proofs:
+        return proofs()
+    return suite(is_deep=chosen.deep, check_gas=not chosen.update_gas)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
