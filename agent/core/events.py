@@ -55,6 +55,7 @@ class CandidateExecuted(msgspec.Struct, frozen=True, tag="executed"):
     refused: str
     verdict: str
     """Empty, or the code of what execution showed of a token or pool on the route."""
+    verdict_detail: str = ""
     has_terms: bool = True
     """Terms were found on which it would be sent; without them nothing is offered."""
 

@@ -140,7 +140,7 @@ class Core:
         if executed.missing:
             return Code.UNKNOWN_STATE, f"{executed.missing} slots missing"
         if executed.verdict:
-            return Code(executed.verdict), "shown by execution"
+            return Code(executed.verdict), executed.verdict_detail
         if not executed.is_success:
             return Code.REVERTS, f"quoted {executed.quoted_amount}"
         if executed.executed_amount != executed.quoted_amount:

@@ -20,7 +20,7 @@ from agent.devnet.case import Case
 from agent.devnet.case_world import CaseWorld, Moment
 from agent.devnet.mempool import Mempool
 from agent.devnet.relay import Relay
-from agent.devnet.survey import empty_result
+from agent.devnet.survey import empty_result, name_rivals
 from agent.dex.pool import StateName
 from agent.engine.booking import book, landed_transaction
 from agent.engine.candidate import Appraiser
@@ -93,7 +93,9 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
             journal=journal,
             clock=clock,
             stages=StageClock(),
-            appraiser=Appraiser(NodeSimulator(world.node.anvil.rpc), world.executor, settings),
+            appraiser=Appraiser(
+                NodeSimulator(world.node.anvil.rpc), world.executor, settings, probe=world.identities.probe
+            ),
             cycles=index_cycles(world.pools, start_tokens=settings.start_tokens, max_hops=settings.max_hops),
             operators=world.identities.operators,
             relays=[client],
@@ -158,6 +160,7 @@ async def _settle(
         else:
             book(hunter, one, mined, result)
     summarise(result, hunter, repeat=asked.repeat)
+    await name_rivals(world, result)
     touched = frozenset().union(*(moment.touched for moment in moments))
     result.blocks.append(
         BlockResult(

@@ -6,7 +6,7 @@ follow from the logs of the block as it was replayed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,14 +21,16 @@ from agent.dex.pool import LeftOut, Log
 from agent.dex.pool_set import PoolSet
 from agent.engine.executor import Executor
 from agent.engine.proving import prove_pools
+from agent.engine.result import Rival
 from agent.errors import SetupError
-from agent.eth.hexes import from_data
+from agent.eth.hexes import from_data, from_quantity, to_data
 from agent.eth.keccak import keccak256
 from agent.eth.units import WEI_PER_ETHER, Address, Hash32
 from agent.sim.node import NodeSimulator
 from agent.sim.pool_probe import Prober
 from agent.sim.simulator import Slot
 from agent.venues.onchain.executor import build_for_fork, load_build, runtime_code, runtime_code_hash, storage
+from agent.venues.onchain.tracker import MinedBlock, MinedTransaction, PoolKey, find_rival
 
 OPERATOR_BALANCE_WEI = 100 * WEI_PER_ETHER
 DUST = 1
@@ -136,6 +138,67 @@ class CaseWorld:
             if touched:
                 moments.append(Moment(transaction.index, transaction.hash, pools, touched))
         return moments
+
+    def archived_block(self) -> MinedBlock:
+        """The block as it was, for finding who took what."""
+        assert self.replay is not None, "the block was replayed when the world was opened"
+        header = self.case.header
+        rows = zip(self.replay.transactions, self.replay.rpc_receipts, self.replay.receipts, strict=True)
+        return MinedBlock(
+            number=header.number,
+            hash=header.hash,
+            fee_recipient=header.fee_recipient,
+            base_fee_wei=header.base_fee_wei,
+            timestamp_s=header.timestamp,
+            gas_limit=header.gas_limit,
+            gas_used=header.gas_used,
+            transactions=tuple(
+                MinedTransaction(
+                    hash=transaction.hash,
+                    index=position,
+                    sender=transaction.sender,
+                    to=transaction.to,
+                    value_wei=from_quantity(transaction.rpc["value"]),
+                    gas_used=from_quantity(row["gasUsed"]),
+                    priority_fee_wei=from_quantity(row["effectiveGasPrice"]) - header.base_fee_wei,
+                    is_success=receipt.is_success,
+                    logs=receipt.logs,
+                )
+                for position, (transaction, row, receipt) in enumerate(rows)
+            ),
+        )
+
+    async def rivals(self, wanted: Sequence[tuple[Sequence[Address], Hash32 | None]]) -> list[Rival | None]:
+        """For each (pools of a cycle, target): the first transaction behind the target that moved two of the pools.
+
+        What it paid is what the fee recipient's balance gained by it, fees and transfers from within alike.
+        """
+        block = self.archived_block()
+        found = [
+            find_rival(block, pools=[PoolKey(pool) for pool in pools], ours=(), target=target, least_pools=2)
+            for pools, target in wanted
+        ]
+        paid = await self._paid({rival.transaction for rival in found if rival is not None})
+        return [
+            None
+            if rival is None
+            else Rival(transaction=to_data(rival.transaction), index=rival.index, paid_wei=paid[rival.transaction])
+            for rival in found
+        ]
+
+    async def _paid(self, hashes: set[Hash32]) -> dict[Hash32, int]:
+        if not hashes:
+            return {}
+        await self.node.position(self.node.transactions[-1].index)
+        recipient = to_data(self.case.header.fee_recipient)
+        paid: dict[Hash32, int] = {}
+        for transaction in sorted(hashes):
+            tracer = {"tracer": "prestateTracer", "tracerConfig": {"diffMode": True}}
+            diff = await self.node.anvil.call("debug_traceTransaction", to_data(transaction), tracer)
+            before = diff["pre"].get(recipient, {}).get("balance", "0x0")
+            after = diff["post"].get(recipient, {}).get("balance", before)
+            paid[transaction] = from_quantity(after) - from_quantity(before)
+        return paid
 
 
 def logs_of(receipt: dict[str, Any]) -> list[Log]:

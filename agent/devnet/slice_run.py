@@ -187,7 +187,7 @@ async def _run(world: SliceWorld, asked: SliceRun, clock: Clock, say: Callable[[
             journal=journal,
             clock=clock,
             stages=StageClock(),
-            appraiser=Appraiser(simulator, world.executor, asked.settings),
+            appraiser=Appraiser(simulator, world.executor, asked.settings, probe=world.identities.probe),
             cycles=index_cycles(view.pools, start_tokens=asked.settings.start_tokens, max_hops=asked.settings.max_hops),
             operators=world.identities.operators,
             relays=[client],

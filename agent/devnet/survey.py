@@ -15,8 +15,11 @@ from agent.engine.executor import run_call
 from agent.engine.latency import StageClock
 from agent.engine.pricing import value_in_ether
 from agent.engine.result import BlockResult, Mismatch, OpportunityResult, RunResult
-from agent.eth.hexes import address_text, to_data
+from agent.engine.reverts import diagnose
+from agent.eth.hexes import address_text, from_data, to_data
+from agent.eth.units import Hash32
 from agent.sim.node import NodeSimulator
+from agent.sim.pool_probe import Prober
 from agent.sim.simulator import Slot
 from agent.strategies.arb.cycles import index_cycles
 from agent.strategies.arb.opportunity import Opportunity
@@ -43,6 +46,7 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
     index = index_cycles(world.pools, start_tokens=start_tokens, max_hops=max_hops)
     result = empty_result(world, run=run, command="survey")
     moments = world.moments()
+    prober = Prober(NodeSimulator(world.node.anvil.rpc), world.node.env, probe=world.identities.probe)
     before = None
     for moment in moments:
         started = time.perf_counter_ns()
@@ -67,8 +71,12 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
             clock.add("simulate", time.perf_counter_ns() - started)
             for position, (opportunity, execution) in enumerate(zip(found, executions, strict=True)):
                 row = judged(world, moment, opportunity, execution, repeat=repeat)
+                if row.outcome == "reverts":
+                    [(row.code, detail)] = await diagnose(prober, [opportunity], executor=world.executor.address)
+                    row.reason = detail or row.reason
                 row.is_rotation = position >= canonical
                 result.opportunities.append(row)
+    await name_rivals(world, result)
     result.mismatches = mismatches(result.opportunities)
     result.latency_ns = clock.summary()
     count_funnel(result)
@@ -100,6 +108,20 @@ def empty_result(world: CaseWorld, *, run: str, command: str) -> RunResult:
         pools_quotable=len(world.pools),
         left_out=list(world.left_out),
     )
+
+
+async def name_rivals(world: CaseWorld, result: RunResult) -> None:
+    """For each opportunity that is not ours in the end: who took it in the block as it was, and for how much."""
+    open_rows = [row for row in result.opportunities if row.outcome != "landed"]
+    wanted = [
+        (
+            [leg.pool for leg in row.legs],
+            None if row.after_transaction is None else Hash32(from_data(row.after_transaction)),
+        )
+        for row in open_rows
+    ]
+    for row, rival in zip(open_rows, await world.rivals(wanted), strict=True):
+        row.rival = rival
 
 
 async def execute_at(

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from agent.engine.executor import Executor
-from agent.engine.hunter import Hunter, Tracked
 from agent.chain.client import Rpc
 from agent.chain.discovery import view
 from agent.chain.jsonrpc import RpcError
+from agent.engine.executor import Executor
+from agent.engine.hunter import Hunter, Tracked
 from agent.engine.result import BookRow, Mismatch, RunResult, TransactionResult
 from agent.eth.hexes import address_text, from_quantity, to_data
 from agent.eth.keccak import keccak256

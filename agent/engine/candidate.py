@@ -13,12 +13,15 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from agent.core.codes import Code
 from agent.dex.pool_set import PoolSet
 from agent.engine.execution import Execution, execute, measuring_terms
 from agent.engine.executor import Executor, Terms, run_call
 from agent.engine.pricing import value_in_ether
+from agent.engine.reverts import diagnose
 from agent.engine.settings import HuntSettings
 from agent.eth.units import Address
+from agent.sim.pool_probe import Prober
 from agent.sim.simulator import BlockEnv, Call, Simulator
 from agent.strategies.arb.bid import bid_by_priority_fee, bid_in_weth
 from agent.strategies.arb.opportunity import Opportunity
@@ -37,6 +40,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     value_wei: int | None
     terms: Terms | None = None
     final: Execution | None = None
+    verdict: Code | None = None
+    """Why it reverts, where it does."""
+    verdict_detail: str = ""
 
     @property
     def execution(self) -> Execution:
@@ -65,8 +71,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 class Appraiser:
     """Turns opportunities into candidates on one state."""
 
-    def __init__(self, simulator: Simulator, executor: Executor, settings: HuntSettings) -> None:
+    def __init__(self, simulator: Simulator, executor: Executor, settings: HuntSettings, *, probe: Address) -> None:
         self._simulator = simulator
+        self._probe = probe
         self._executor = executor
         self._settings = settings
 
@@ -84,8 +91,21 @@ class Appraiser:
         candidates = [
             self._priced(one, execution, pools) for one, execution in zip(opportunities, measured, strict=True)
         ]
+        candidates = await self._diagnosed(candidates, env)
         candidates = await self._offer(candidates, env, before, nonce, self._payment_terms)
         return await self._offer(candidates, env, before, nonce, self._priority_terms)
+
+    async def _diagnosed(self, candidates: list[Candidate], env: BlockEnv) -> list[Candidate]:
+        reverting = [i for i, one in enumerate(candidates) if one.measured.is_known and not one.measured.is_success]
+        if not reverting:
+            return candidates
+        prober = Prober(self._simulator, env, probe=self._probe)
+        opportunities = [candidates[i].opportunity for i in reverting]
+        verdicts = await diagnose(prober, opportunities, executor=self._executor.address)
+        for i, (code, detail) in zip(reverting, verdicts, strict=True):
+            shown = detail or candidates[i].measured.error
+            candidates[i] = msgspec.structs.replace(candidates[i], verdict=code, verdict_detail=shown)
+        return candidates
 
     async def _execute(
         self, runs: list[tuple[Opportunity, Terms]], env: BlockEnv, before: tuple[Call, ...], nonce: int

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from agent.engine.executor import Executor, Terms, provisional_gas_limit, run_call
+from agent.engine.reverts import revert_text
 from agent.sim.simulator import BlockEnv, Call, Override, Simulation, Simulator, Slot
 from agent.strategies.arb.opportunity import Opportunity
 from agent.strategies.arb.plan import decode_result
@@ -71,7 +72,7 @@ def _execution(simulation: Simulation, *, position: int) -> Execution:
         return _nothing(simulation, refused=simulation.refused, error="")
     ours = simulation.calls[position]
     if not ours.is_success:
-        return _nothing(simulation, refused=simulation.refused, error=ours.error)
+        return _nothing(simulation, refused=simulation.refused, error=revert_text(ours.return_data))
     gross_amount, payment_wei = decode_result(ours.return_data)
     return Execution(
         is_success=True,

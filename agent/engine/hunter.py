@@ -247,7 +247,8 @@ class Hunter:
                 bid_wei=candidate.bid_wei,
                 missing=len(execution.missing),
                 refused=execution.refused,
-                verdict="",
+                verdict=candidate.verdict or "",
+                verdict_detail=candidate.verdict_detail,
                 has_terms=candidate.terms is not None,
             )
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from agent.core.codes import Code
 from agent.engine.hunter import Tracked, bundle_digest
 from agent.engine.result import OpportunityResult
 from agent.eth.hexes import to_data
-from agent.core.codes import Code
 
+_UNKNOWN = frozenset({Code.UNKNOWN_STATE, Code.SIM_REFUSED})
 _UNDECIDED = frozenset({"open", "held"})
 
 
@@ -30,7 +31,7 @@ def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
     )
     if one.drop is not None:
         row.code = one.drop.code
-        row.outcome = "unknown" if one.drop.code is Code.UNKNOWN_STATE else "dropped"
+        row.outcome = "unknown" if one.drop.code in _UNKNOWN else "dropped"
     if one.outcome == "not_selected":
         row.outcome, row.code = "dropped", Code.NOT_SELECTED
     if candidate is not None:
@@ -42,9 +43,6 @@ def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
         row.bid_wei = candidate.bid_wei
         row.net_wei = candidate.net_wei(one.base_fee_wei) if execution.is_success and execution.is_known else 0
         row.missing, row.assumed = execution.missing, execution.assumed
-    elif one.drop is not None:
-        # Dropped before it was executed: nothing is claimed but what the quotes say.
-        row.gross_amount = opportunity.gross_amount
     if one.bundle is not None:
         row.bundle_hash = bundle_digest(one.bundle)
     if one.signed is not None:

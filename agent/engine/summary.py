@@ -1,4 +1,8 @@
-"""At the end of a run: rows, funnel, drops and latencies from everything that was tracked."""
+"""At the end of a run: rows, funnel, drops and latencies from everything that was tracked.
+
+A row is a claim, so only what was executed (or could not be, for want of state) has one. What was dropped on its quote
+alone is counted with its code, no more.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ def summarise(result: RunResult, hunter: Hunter, *, repeat: str) -> None:
     tracked = list(hunter.tracked.values())
     for one in tracked:
         row = opportunity_row(one, repeat=repeat)
-        result.opportunities.append(row)
+        if one.candidate is not None:
+            result.opportunities.append(row)
         if row.code == Code.SIM_MISMATCH and one.candidate is not None:
             result.mismatches.append(Mismatch(row.id, row.quoted_amount, one.candidate.execution.gross_amount))
         if row.code:

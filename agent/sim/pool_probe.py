@@ -81,6 +81,19 @@ class Prober:
             for (token, pool), amount, balance, run in zip(holdings, amounts, balances, runs, strict=True)
         ]
 
+    async def transfers(self, moves: Sequence[tuple[Address, Address, Address, int]]) -> list[TokenVerdict]:
+        """For each (token, from, to, amount): does exactly that arrive? Asked of the pools of a route that reverts."""
+        runs = await self._run(
+            [
+                (self._balance(token, to), self._send(token, sender, to, amount), self._balance(token, to))
+                for token, sender, to, amount in moves
+            ]
+        )
+        return [
+            _move_verdict(token, sender, amount=amount, run=run)
+            for (token, sender, _, amount), run in zip(moves, runs, strict=True)
+        ]
+
     async def v2_fee(self, pool: Address, token0: Address, token1: Address) -> FeeProof:
         """The fee that explains exactly what the pair accepts, in both directions."""
         proofs = [await self._v2_fee_one_way(pool, a, b) for a, b in ((token0, token1), (token1, token0))]
@@ -199,3 +212,14 @@ def _token_verdict(token: Address, pool: Address, *, amount: int, before: int, r
             token, pool, False, f"of {amount} sent to the pool {amount - before + after} arrived", run.missing
         )
     return TokenVerdict(token, pool, True, "", run.missing)
+
+
+def _move_verdict(token: Address, sender: Address, *, amount: int, run: Simulation) -> TokenVerdict:
+    if not run.calls:
+        return TokenVerdict(token, sender, None, run.refused or "the state does not tell", run.missing)
+    before, sent, after = run.calls
+    if not sent.is_success:
+        return TokenVerdict(token, sender, None, "the transfer reverts", run.missing)
+    arrived = int.from_bytes(after.return_data[:32], "big") - int.from_bytes(before.return_data[:32], "big")
+    detail = "" if arrived == amount else f"of {amount} sent {arrived} arrive"
+    return TokenVerdict(token, sender, arrived == amount, detail, run.missing)

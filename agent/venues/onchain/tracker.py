@@ -127,9 +127,10 @@ def find_rival(
     pools: Collection[PoolKey],
     ours: Collection[Hash32],
     target: Hash32 | None,
+    least_pools: int = 1,
     inside_payments_wei: Mapping[Hash32, int] | None = None,
 ) -> Rival | None:
-    """Who moved our pools in the block, looking from behind our target on (from the top for a head).
+    """Who moved at least `least_pools` of our pools in the block, looking from behind our target on (from the top for a head).
 
     Our own transactions and the target do not count. When the target is not in the block there was nothing to
     backrun and there is no rival. `inside_payments_wei` are payments from within contracts, where traced.
@@ -144,7 +145,7 @@ def find_rival(
         if mined.hash in ours:
             continue
         moved = _moved(mined, pools)
-        if moved:
+        if len(moved) >= least_pools:
             return Rival(mined.hash, mined.index, payment(block, mined, inside_payments_wei), moved)
     return None
 
