@@ -16,6 +16,11 @@ MAX_DEPTH = 64
 """No structure of the protocol is deeper than 5; hostile bytes must not reach Python's recursion limit."""
 
 
+_SMALL = (b"\x80", *(bytes((value,)) for value in range(1, 0x80)))
+_SHORT = tuple(bytes((0x80 + size,)) for size in range(56))
+"""Tables: making these few bytes anew costs more than anything else in encoding a transaction."""
+
+
 class RlpError(ValueError):
     """Bytes that are not canonical RLP, or not of the expected shape."""
 
@@ -40,10 +45,11 @@ def encode_bytes(value: bytes) -> bytes:
 
 def encode_int(value: int) -> bytes:
     """Encoding of a non-negative integer; OverflowError for a negative one."""
-    if 0 < value < 0x80:
-        return bytes((value,))
-    body = value.to_bytes((value.bit_length() + 7) // 8, "big")
-    return encode_bytes(body)
+    if 0 <= value < 0x80:
+        return _SMALL[value]
+    size = (value.bit_length() + 7) >> 3
+    body = value.to_bytes(size, "big")
+    return _SHORT[size] + body if size < 56 else encode_bytes(body)
 
 
 def encode_list(parts: Sequence[bytes]) -> bytes:
