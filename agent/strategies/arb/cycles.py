@@ -17,7 +17,7 @@ from agent.strategies.arb.opportunity import Cycle, Hop
 class CycleIndex:
     """Every cycle over a pool set, numbered in a deterministic order, and the numbers by pool."""
 
-    __slots__ = ("_edges", "_rank", "by_pool", "cycles", "max_hops", "start_tokens")
+    __slots__ = ("_edges", "_rank", "by_pool", "cycles", "max_hops", "start_tokens", "token0_by_pool")
 
     def __init__(self, pools: Iterable[Pool] = (), *, start_tokens: Sequence[Address], max_hops: int) -> None:
         """`start_tokens` in order of preference, WETH first; `max_hops` is 2, 3 or 4."""
@@ -29,6 +29,7 @@ class CycleIndex:
         self._edges: dict[Address, list[Hop]] = {}
         self.cycles: list[Cycle] = []
         self.by_pool: dict[Address, list[int]] = {}
+        self.token0_by_pool: dict[Address, Address] = {}
         self.add(pools)
 
     def add(self, pools: Iterable[Pool]) -> None:
@@ -48,6 +49,7 @@ class CycleIndex:
         down = Hop(pool.address, pool.token0, pool.token1)
         up = Hop(pool.address, pool.token1, pool.token0)
         self.by_pool[pool.address] = []
+        self.token0_by_pool[pool.address] = pool.token0
         for hop in (down, up):
             for rest in self._paths(hop.token_out, hop.token_in, self.max_hops - 1):
                 self._keep((hop, *rest))

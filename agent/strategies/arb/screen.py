@@ -1,8 +1,8 @@
 """A fast gate before sizing: sums of logarithms of marginal rates, over the cycles that a change touched.
 
-Floats only rule out: a cycle is passed over when its summed logarithm is below -SLACK. Each rate is the logarithm of an
-exact fraction of integers below 2^700, so each of at most 8 logarithms is off by less than 2^-43 and the sum of all by less
-than 2^-39 < 2e-12; SLACK is 500 times that, so no cycle that pays exactly is lost. Survivors are decided by exact integers.
+Floats only rule out: a cycle is passed over when its summed logarithm is below -SLACK. Each rate is the difference of
+two logarithms of integers below 2^700, each off by less than 2^-43, so the sum over at most four hops is off by less
+than 2^-39 < 2e-12. SLACK is 500 times that: no cycle that pays is lost. Exact integers decide on the survivors.
 
 One screen holds one state at a time and is moved from state to state.
 """
@@ -42,12 +42,12 @@ class Screen:
         self._edge_of_pool = {address: 1 + 2 * i for i, address in enumerate(self._index.by_pool)}
         self._log_rates = np.full(1 + 2 * len(self._edge_of_pool), -np.inf)
         self._log_rates[0] = 0.0
-        tokens = {pool.address: pool.token0 for pool in pools}
         edges = np.zeros((self._index.max_hops, len(self._index.cycles)), dtype=np.int32)
         for number, cycle in enumerate(self._index.cycles):
             for position, hop in enumerate(cycle.hops):
                 edge = self._edge_of_pool[hop.pool]
-                edges[position, number] = edge if hop.token_in == tokens.get(hop.pool) else edge + 1
+                is_token0 = hop.token_in == self._index.token0_by_pool[hop.pool]
+                edges[position, number] = edge if is_token0 else edge + 1
         self._cycle_edges = edges
         self._cycles_by_pool = {
             address: np.array(numbers, dtype=np.int32) for address, numbers in self._index.by_pool.items()
