@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +59,7 @@ def test_a_body_without_length_ends_with_the_connection() -> None:
 @given(st.sampled_from([COUNTED, CHUNKED, INTERIM, NO_BODY]), st.lists(st.integers(0, 200), max_size=12))
 def test_where_the_network_cuts_the_bytes_makes_no_difference(raw: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
-    parser = parse(*(raw[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    parser = parse(*(raw[a:b] for a, b in pairwise(edges)))
     assert (parser.response, parser.is_reusable) == (parse(raw).response, parse(raw).is_reusable)
     assert parser.response is not None
 

@@ -69,6 +69,14 @@ def test_the_rival_is_the_first_behind_the_target_that_moved_a_pool() -> None:
     assert rival.payment == Payment(300_000, 0, None) and rival.payment.paid_wei == 300_000
 
 
+def test_who_moved_fewer_pools_than_asked_is_no_rival() -> None:
+    other = ReceiptLog(MANAGER, (SWAP, POOL_ID), b"")
+    one = block(mined("a", 0, MOVES_POOL, MOVES_POOL), mined("b", 1, MOVES_POOL, other))
+    pools = {PoolKey(POOL), PoolKey(MANAGER, POOL_ID)}
+    rival = find_rival(one, pools=pools, ours=set(), target=None, least_pools=2)
+    assert rival and rival.index == 1 and set(rival.pools) == pools
+
+
 def test_for_a_head_the_whole_block_counts_and_our_own_never() -> None:
     one = block(mined("ours", 0, MOVES_POOL), mined("rival", 1, MOVES_POOL))
     rival = find_rival(one, pools={PoolKey(POOL)}, ours={name("ours")}, target=None)

@@ -130,7 +130,7 @@ def find_rival(
     least_pools: int = 1,
     inside_payments_wei: Mapping[Hash32, int] | None = None,
 ) -> Rival | None:
-    """Who moved at least `least_pools` of our pools in the block, looking from behind our target on (from the top for a head).
+    """Who moved at least `least_pools` of our pools in the block, from behind our target on (from the top for a head).
 
     Our own transactions and the target do not count. When the target is not in the block there was nothing to
     backrun and there is no rival. `inside_payments_wei` are payments from within contracts, where traced.
