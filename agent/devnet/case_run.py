@@ -19,6 +19,7 @@ from agent.devnet.builder.rules import Ordering
 from agent.devnet.case import Case
 from agent.devnet.case_world import CaseWorld, Moment
 from agent.devnet.mempool import Mempool
+from agent.devnet.rehearsal import best_set
 from agent.devnet.relay import Relay
 from agent.devnet.survey import empty_result, name_rivals
 from agent.dex.pool import StateName
@@ -88,14 +89,15 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
             identity=RelaySigner(world.identities.relay),
             transport=transport,
         )
+        appraiser = Appraiser(
+            NodeSimulator(world.node.anvil.rpc), world.executor, settings, probe=world.identities.probe
+        )
         hunter = Hunter(
             core=Core(settings.limits),
             journal=journal,
             clock=clock,
             stages=StageClock(),
-            appraiser=Appraiser(
-                NodeSimulator(world.node.anvil.rpc), world.executor, settings, probe=world.identities.probe
-            ),
+            appraiser=appraiser,
             cycles=index_cycles(world.pools, start_tokens=settings.start_tokens, max_hops=settings.max_hops),
             operators=world.identities.operators,
             relays=[client],
@@ -103,13 +105,13 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
             settings=settings,
         )
         try:
-            return await _hunt(world, hunter, builder, asked)
+            return await _hunt(world, hunter, appraiser, builder, asked)
         finally:
             journal.close()
             await client.close()
 
 
-async def _hunt(world: CaseWorld, hunter: Hunter, builder: Builder, asked: CaseRun) -> RunResult:
+async def _hunt(world: CaseWorld, hunter: Hunter, appraiser: Appraiser, builder: Builder, asked: CaseRun) -> RunResult:
     case = world.case
     hunter.on_head(
         HeadSeen(
@@ -136,9 +138,10 @@ async def _hunt(world: CaseWorld, hunter: Hunter, builder: Builder, asked: CaseR
             else Target(moment.transaction, raws[moment.transaction], moment.after_index, ()),
         )
         before = moment
-    await hunter.close_slot()
+    await hunter.submit(await best_set(world, appraiser, hunter.held()))
     await world.node.position(None)
     built = await builder.build()
+    world.node.forget_position()
     return await _settle(world, hunter, built, moments, asked)
 
 
