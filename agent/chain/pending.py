@@ -63,6 +63,21 @@ class PendingTransaction(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     y_parity: str | None = None
 
     @property
+    def value_wei(self) -> int:
+        return from_quantity(self.value)
+
+    @property
+    def calldata(self) -> bytes:
+        return from_data(self.input)
+
+    @property
+    def fee_caps_wei(self) -> tuple[int, int]:
+        """Fee cap and priority fee, each per gas; a gas price is both."""
+        fee = self.max_fee_per_gas or self.gas_price
+        tip = self.max_priority_fee_per_gas or fee
+        return from_quantity(_present(fee, "maxFeePerGas")), from_quantity(_present(tip, "maxPriorityFeePerGas"))
+
+    @property
     def selector(self) -> str:
         """The first four bytes of calldata, as text with 0x; shorter where there are fewer."""
         return self.input[:10]

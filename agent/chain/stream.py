@@ -96,6 +96,8 @@ class StreamRpc(JsonRpcClient):
         self._batches: list[asyncio.Future[bytes]] = []
         self._subscribing: dict[int, Subscription[Any]] = {}
         self._subscriptions: dict[str, Subscription[Any]] = {}
+        self._hot: tuple[bytes, Subscription[Any]] | None = None
+        """How the last notification began, and whose it was: the next one is most often of the same kind."""
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.unexpected = 0
         """Messages that belong to nobody: late answers, notifications of subscriptions that were given up."""
@@ -128,6 +130,7 @@ class StreamRpc(JsonRpcClient):
     async def unsubscribe(self, subscription: Subscription[Any]) -> None:
         """Nothing more reaches the sink from here on, whatever the node answers."""
         self._subscriptions.pop(subscription.id, None)
+        self._hot = None
         await self.call("eth_unsubscribe", [subscription.id])
 
     async def close(self) -> None:
@@ -167,14 +170,12 @@ class StreamRpc(JsonRpcClient):
 
     def _message_arrived(self, message: bytes) -> None:
         """One whole message. What is not JSON-RPC ends the connection."""
-        start = message.find(_SUBSCRIPTION, 0, _PREFIX_BYTES)
-        if start >= 0:
-            # The usual place; the decoder of the subscription checks that the id really stands there.
-            begin = start + len(_SUBSCRIPTION)
-            subscription = self._subscriptions.get(message[begin : message.find(b'"', begin)].decode("latin-1"))
-            if subscription is not None:
-                subscription.deliver(message)
-                return
+        hot = self._hot
+        if hot is not None and message.startswith(hot[0]):
+            hot[1].deliver(message)
+            return
+        if self._deliver_by_prefix(message):
+            return
         try:
             if message[:1] == b"[" or message.lstrip()[:1] == b"[":
                 self._batch_arrived(message)
@@ -183,6 +184,23 @@ class StreamRpc(JsonRpcClient):
         except (msgspec.DecodeError, RecursionError):
             self._connection_ended(f"the node sent what is not JSON-RPC, beginning with {message[:40]!r}")
             self._abort()
+
+    def _deliver_by_prefix(self, message: bytes) -> bool:
+        """Finds the subscription where its id stands near the front, as nodes write it, and remembers that front.
+
+        A wrong guess is harmless: the subscription's decoder checks that the id really stands in its place.
+        """
+        start = message.find(_SUBSCRIPTION, 0, _PREFIX_BYTES)
+        if start < 0:
+            return False
+        begin = start + len(_SUBSCRIPTION)
+        end = message.find(b'"', begin) + 1
+        subscription = self._subscriptions.get(message[begin : end - 1].decode("latin-1"))
+        if subscription is None:
+            return False
+        self._hot = (message[:end], subscription)
+        subscription.deliver(message)
+        return True
 
     def _abort(self) -> None:
         """Overridden where a connection can be dropped without waiting."""
