@@ -102,10 +102,10 @@ class _Cell:
 
 def _profit_bound(route: Route, amount_in: int) -> int | None:
     """No integer input of the route earns more, whatever its size; None where unknown state spoils the proof."""
-    one = 1 << _PRICE_BITS
-    price_in = one
     amount = amount_in
-    total = 0
+    pieces: list[Piece] = []
+    slopes: list[tuple[int, int]] = []
+    bend = len(route) - 1
     for index, (pool, token_in) in enumerate(route):
         piece = pool.piece(token_in, amount)
         if not piece.a:
@@ -114,17 +114,42 @@ def _profit_bound(route: Route, amount_in: int) -> int | None:
                 return None
         spent = min(amount, piece.end_in if piece.end_in is not None else amount) - piece.start_in
         level = piece.b + piece.c * spent
-        if index == len(route) - 1:
-            price_out = one
-        else:
-            price_out = max(1, price_in * level * level // (piece.a * piece.b))
-        best = _best_at_prices(pool, token_in, piece, price_in, price_out)
+        pieces.append(piece)
+        slopes.append((piece.a * piece.b, level * level))
+        if _ends_at(pool, token_in, piece, amount):
+            bend = min(bend, index)
+        amount = piece.start_out + piece.a * spent // level
+    prices = _prices(slopes, bend)
+    total = 0
+    for index, (pool, token_in) in enumerate(route):
+        best = _best_at_prices(pool, token_in, pieces[index], prices[index], prices[index + 1])
         if best is None:
             return None
         total += best
-        amount = piece.start_out + piece.a * spent // level
-        price_in = price_out
     return total >> _PRICE_BITS
+
+
+def _ends_at(pool: Pool, token_in: Address, piece: Piece, amount: int) -> bool:
+    """Whether the pool's liquidity ends about where this amount is."""
+    end_in = piece.end_in
+    if end_in is None or (end_in - amount) * 10**6 > end_in - piece.start_in:
+        return False
+    return not pool.piece(token_in, end_in).a
+
+
+def _prices(slopes: Sequence[tuple[int, int]], bend: int) -> list[int]:
+    """A price for each token on the way, those of the start token 1, such that each hop but `bend` is at its best.
+
+    Where the product of slopes is 1 all are; where liquidity ends it is more, and the hop that ends takes the rest.
+    """
+    prices = [1 << _PRICE_BITS] * (len(slopes) + 1)
+    for index in range(bend):
+        numerator, denominator = slopes[index]
+        prices[index + 1] = max(1, prices[index] * denominator // numerator)
+    for index in range(len(slopes) - 1, bend, -1):
+        numerator, denominator = slopes[index]
+        prices[index] = max(1, prices[index + 1] * numerator // denominator)
+    return prices
 
 
 def _best_at_prices(pool: Pool, token_in: Address, piece: Piece, price_in: int, price_out: int) -> int | None:
