@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.venues.onchain.http_response import ResponseError, ResponseParser
@@ -114,3 +116,46 @@ def test_any_bytes_are_refused_or_wait_for_more(raw: bytes) -> None:
         assert parse(raw).response is None
     except ResponseError:
         return
+
+
+class _Socket:
+    """What http.client needs of a socket."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self._raw)
+
+
+def by_standard_library(raw: bytes) -> tuple[int, bytes]:
+    response = http.client.HTTPResponse(_Socket(raw))  # type: ignore[arg-type]
+    response.begin()
+    return response.status, response.read()
+
+
+PIECES = [
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 404\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"Content-Length: 3\r\n",
+    b"content-length:3 \r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"X: y\r\n", b"\r\n",
+    b"abc", b"3\r\nabc\r\n", b"0\r\n", b"0\r\n\r\n", b"2;e=1\r\nde\r\n", b"A-b: \xff\r\n", b" folded\r\n", b"\n", b"{}",
+]  # fmt: skip
+
+
+@settings(max_examples=1_000)
+@given(st.lists(st.sampled_from(PIECES), min_size=2, max_size=8).map(b"".join))
+def test_whatever_is_taken_for_an_answer_is_read_alike_by_the_standard_library(raw: bytes) -> None:
+    parser = ResponseParser(max_body_bytes=1000)
+    try:
+        parser.feed(raw)
+        parser.feed_eof()
+    except ResponseError:
+        return
+    assert parser.response is not None
+    assert (parser.response.status, parser.response.body) == by_standard_library(raw)
+
+
+@pytest.mark.parametrize("raw", [COUNTED, CHUNKED, INTERIM.replace(b"103", b"100"), UNTIL_CLOSE, NO_BODY])
+def test_the_plain_forms_are_read_alike_by_the_standard_library(raw: bytes) -> None:
+    response = parse(raw, is_closed=True).response
+    assert response is not None
+    assert (response.status, response.body) == by_standard_library(raw)
