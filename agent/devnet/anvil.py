@@ -23,6 +23,7 @@ from typing import Any, Self
 from agent.chain.jsonrpc import RpcError
 from agent.devnet.ipc import IpcRpc
 from agent.devnet.processes import BoundProcess
+from agent.devnet.upstream import Upstream, holds_a_secret
 from agent.errors import ProtocolError, SetupError
 
 ANVIL_VERSION = (1, 7)
@@ -37,9 +38,12 @@ _NODE_MODULES = Path(__file__).resolve().parents[2] / "node_modules" / "@foundry
 class Anvil:
     """A running anvil. Start with `Anvil.start`; `stop` it, or use it as an async context manager."""
 
-    def __init__(self, *, process: BoundProcess, rpc: IpcRpc, port: int, folder: str) -> None:
+    def __init__(
+        self, *, process: BoundProcess, rpc: IpcRpc, port: int, folder: str, upstream: Upstream | None = None
+    ) -> None:
         self._process = process
         self._folder = folder
+        self._upstream = upstream
         self.rpc = rpc
         self.port = port
 
@@ -57,15 +61,29 @@ class Anvil:
     ) -> Anvil:
         """Start anvil and wait until it answers. `port` None takes a free one.
 
-        With `fork_url` it forks that node at `fork_block`; without, it is a plain empty chain with `chain_id`.
+        With `fork_url` it forks that node at `fork_block` (a URL that may hold a key never reaches its command line);
+        without, it is a plain empty chain with `chain_id`.
         SetupError if the binary is missing or does not come up, with its own last words.
         """
-        flags = _flags(
-            hardfork=hardfork, gas_limit=gas_limit, chain_id=chain_id, fork_url=fork_url, fork_block=fork_block
-        )
+        upstream = Upstream(fork_url) if fork_url is not None and holds_a_secret(fork_url) else None
+        if upstream is not None:
+            await asyncio.to_thread(upstream.start)
+            fork_url = upstream.url
+        try:
+            flags = _flags(
+                hardfork=hardfork, gas_limit=gas_limit, chain_id=chain_id, fork_url=fork_url, fork_block=fork_block
+            )
+            return await cls._start_on_a_port(port, (*flags, *extra_flags), upstream)
+        except BaseException:
+            if upstream is not None:
+                upstream.stop()
+            raise
+
+    @classmethod
+    async def _start_on_a_port(cls, port: int | None, flags: tuple[str, ...], upstream: Upstream | None) -> Anvil:
         for attempt in range(_START_ATTEMPTS):
             try:
-                return await cls._start_once(port if port is not None else free_port(), (*flags, *extra_flags))
+                return await cls._start_once(port if port is not None else free_port(), flags, upstream)
             except _PortTaken:
                 if port is not None or attempt == _START_ATTEMPTS - 1:
                     raise SetupError(
@@ -74,7 +92,7 @@ class Anvil:
         raise AssertionError("unreachable")
 
     @classmethod
-    async def _start_once(cls, port: int, flags: tuple[str, ...]) -> Anvil:
+    async def _start_once(cls, port: int, flags: tuple[str, ...], upstream: Upstream | None) -> Anvil:
         folder = tempfile.mkdtemp(prefix="mev-agent-anvil-")  # mode 0700
         path = os.path.join(folder, "ipc")
         process = None
@@ -86,7 +104,7 @@ class Anvil:
             command = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--ipc", path, *flags]
             process = BoundProcess(command, environment=environment)
             connection = await _connect_when_ready(process, path)
-            return cls(process=process, rpc=connection, port=port, folder=folder)
+            return cls(process=process, rpc=connection, port=port, folder=folder, upstream=upstream)
         except BaseException:
             if connection is not None:
                 connection.close_now()
@@ -125,6 +143,8 @@ class Anvil:
         self.rpc.close_now()
         self._process.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self._upstream is not None:
+            await asyncio.to_thread(self._upstream.stop)
 
     async def __aenter__(self) -> Self:
         return self

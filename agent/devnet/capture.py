@@ -172,8 +172,8 @@ async def _read_in_bulk(rpc: Rpc, recorder: Recorder, own: Mapping[str, Any], sa
 async def _prestate(rpc: Rpc, own: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     try:
         rows = await rpc.call("debug_traceBlockByNumber", (own["number"], {"tracer": "prestateTracer"}))
-    except RpcError:
-        return None  # not offered, or its state is pruned: the replay finds out what is needed
+    except AgentError:
+        return None  # not offered, too slow, or its state is pruned: the replay finds out what is needed
     try:
         traces = [row["result"] for row in rows]
         return traces if all(isinstance(trace, dict) for trace in traces) else None

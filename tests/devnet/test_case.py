@@ -44,15 +44,23 @@ def test_every_public_case_proves_itself(mainnet: Path, block: int) -> None:
     assert len(case.transactions) >= 60
 
 
+_HEADER_ORDER = (
+    *("parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom"),
+    *("difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData", "mixHash", "nonce", "baseFeePerGas"),
+    *("withdrawalsRoot", "blobGasUsed", "excessBlobGas", "parentBeaconBlockRoot", "requestsHash"),
+)
+_NUMBERS = (
+    *("difficulty", "number", "gasLimit", "gasUsed", "timestamp", "baseFeePerGas", "blobGasUsed", "excessBlobGas"),
+)
+
+
+def _field(text: str, *, is_number: bool) -> int | bytes:
+    return int(text, 16) if is_number else bytes.fromhex(text[2:])
+
+
 def test_the_header_hash_agrees_with_another_rlp(small: Case) -> None:
     header = small.header.rpc
-    order = (
-        "parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit "
-        "gasUsed timestamp extraData mixHash nonce baseFeePerGas withdrawalsRoot blobGasUsed excessBlobGas "
-        "parentBeaconBlockRoot requestsHash"
-    ).split()
-    numbers = "difficulty number gasLimit gasUsed timestamp baseFeePerGas blobGasUsed excessBlobGas".split()
-    fields = [int(header[k], 16) if k in numbers else bytes.fromhex(header[k][2:]) for k in order]
+    fields = [_field(header[name], is_number=name in _NUMBERS) for name in _HEADER_ORDER]
     assert header_hash(header) == keccak(rlp.encode(fields)) == small.header.hash
 
 

@@ -13,7 +13,7 @@ from eth_account import Account
 from web3 import AsyncHTTPProvider, AsyncWeb3, WebSocketProvider
 from web3.exceptions import Web3RPCError
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent.devnet import front as front_module
 from agent.devnet.anvil import Anvil
@@ -383,7 +383,7 @@ async def test_stop_closes_open_connections(world: World) -> None:
     async with connect(world.front.ws_url) as socket:
         await world.front.stop()
         await world.front.stop()
-        with pytest.raises(Exception, match="."):
+        with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(socket.recv(), 10)
 
 

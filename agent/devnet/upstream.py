@@ -1,0 +1,107 @@
+"""The user's node as a forked anvil reaches it: through a door of ours on loopback.
+
+Anvil takes its fork's URL on the command line, where every user of the machine can read it, and repeats it in errors;
+a provider's URL holds the access key. So anvil gets the door's address, and only this process knows the URL. The door
+also waits when the node asks to slow down, because anvil answers a refusal by leaving transactions out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import web
+
+from agent.errors import SetupError
+
+REQUEST_BYTES_MAX = 4 * 1024 * 1024
+_ATTEMPTS = 6
+_WAIT_S = 0.5
+_WAIT_MAX_S = 20.0
+_TIMEOUT_S = 40.0
+_START_TIMEOUT_S = 10.0
+_BUSY = (429, 502, 503, 504)
+_GONE = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"the forked node does not answer"}}'
+
+
+def holds_a_secret(url: str) -> bool:
+    """Whether a URL may not be shown: all but a bare address of this machine."""
+    parts = urlsplit(url)
+    is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return not is_local or bool(parts.username or parts.query or parts.path.strip("/"))
+
+
+class Upstream:
+    """Passes JSON-RPC from a port of loopback on to `target`. `start`, then `url`; `stop` when anvil is gone."""
+
+    def __init__(self, target: str, *, headers: Mapping[str, str] | None = None) -> None:
+        self._target = target
+        self._headers = {"content-type": "application/json"} | dict(headers or {})
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Event | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self.url = ""
+
+    def start(self) -> None:
+        """Open the door, in a thread of its own: anvil asks while the caller computes."""
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="fork-upstream", daemon=True)
+        self._thread.start()
+        if not ready.wait(_START_TIMEOUT_S) or not self.url:
+            raise SetupError("no port on 127.0.0.1 could be opened for the fork", code="E_PORT")
+
+    def stop(self) -> None:
+        """Close the door; safe to call again."""
+        thread, self._thread = self._thread, None
+        if thread is not None and self._loop is not None and self._stopped is not None:
+            self._loop.call_soon_threadsafe(self._stopped.set)
+            thread.join(_START_TIMEOUT_S)
+
+    def _run(self, ready: threading.Event) -> None:
+        try:
+            asyncio.run(self._serve(ready))
+        finally:
+            ready.set()
+
+    async def _serve(self, ready: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        application = web.Application(client_max_size=REQUEST_BYTES_MAX)
+        application.router.add_post("/", self._pass_on)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout, headers=self._headers) as self._session:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            ready.set()
+            await self._stopped.wait()
+            await runner.cleanup()
+
+    async def _pass_on(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        wait_s = _WAIT_S
+        for _ in range(_ATTEMPTS):
+            answer, asked_wait_s = await self._ask(body)
+            if answer is not None:
+                return web.Response(body=answer, content_type="application/json")
+            await asyncio.sleep(min(asked_wait_s or wait_s, _WAIT_MAX_S))
+            wait_s *= 2
+        return web.Response(body=_GONE, content_type="application/json")
+
+    async def _ask(self, body: bytes) -> tuple[bytes | None, float]:
+        """The node's answer, or None and for how many seconds it asks us to stay away (0: it did not say)."""
+        assert self._session is not None
+        try:
+            async with self._session.post(self._target, data=body) as response:
+                if response.status in _BUSY:
+                    after = response.headers.get("retry-after", "")
+                    return None, float(after) if after.isdigit() else 0.0
+                return await response.read(), 0.0
+        except (aiohttp.ClientError, TimeoutError):  # forks only read: asking again changes nothing
+            return None, 0.0
