@@ -142,7 +142,14 @@ PIECES = [
 
 
 @settings(max_examples=1_000)
-@given(st.lists(st.sampled_from(PIECES), min_size=2, max_size=8).map(b"".join))
+@given(
+    st.tuples(
+        st.sampled_from([PIECES[0], PIECES[1], PIECES[2] + PIECES[0]]),
+        st.lists(st.sampled_from(PIECES), max_size=3).map(b"".join),
+        st.just(b"\r\n"),
+        st.lists(st.sampled_from(PIECES), max_size=4).map(b"".join),
+    ).map(b"".join)
+)
 def test_whatever_is_taken_for_an_answer_is_read_alike_by_the_standard_library(raw: bytes) -> None:
     parser = ResponseParser(max_body_bytes=1000)
     try:
