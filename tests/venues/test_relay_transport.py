@@ -210,6 +210,21 @@ async def test_the_wire_never_reuses_a_connection_that_spoke_out_of_turn(server:
     await wire.close()
 
 
+async def test_a_closed_wire_sends_nothing_and_tells_those_who_wait(server: Server) -> None:
+    server.answers = [b"never"]
+    wire = WireTransport(await server.start())
+    await wire.open()
+    pending = wire.post(REQUEST, timeout_ms=5_000)
+    connecting = wire.post(REQUEST, timeout_ms=5_000)
+    await wire.close()
+    waited, late = await pending, await connecting
+    assert isinstance(waited, Lost) and waited.was_written
+    assert isinstance(late, Lost) and not late.was_written
+    after = await wire.post(REQUEST, timeout_ms=5_000)
+    assert isinstance(after, Lost) and not after.was_written
+    assert not wire._connections and len(server.bodies) <= 1
+
+
 async def test_bytes_that_come_while_nothing_was_asked_end_the_connection(server: Server) -> None:
     server.answers = [answer(b"1")]
     wire = WireTransport(await server.start())

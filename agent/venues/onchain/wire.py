@@ -119,11 +119,11 @@ class WireTransport:
         self._warm = warm_connections
         self._connections: list[_Connection] = []
         self._connecting = 0
-        self._is_open = False
+        self._is_closed = False
 
     async def open(self) -> None:
         """Have as many idle connections as are kept warm; silent about what fails."""
-        self._is_open = True
+        self._is_closed = False
         self._drop_closed()
         wanted = self._warm - sum(connection.is_idle for connection in self._connections)
         room = MAX_CONNECTIONS - len(self._connections) - self._connecting
@@ -146,12 +146,15 @@ class WireTransport:
         return asyncio.ensure_future(self._connect_and_send(written, timeout_ms / 1000))
 
     async def close(self) -> None:
-        self._is_open = False
+        """Cut every connection; what waits for an answer learns that none comes, and nothing is sent any more."""
+        self._is_closed = True
         for connection in self._connections:
             connection.close()
         self._connections.clear()
 
     async def _connect_and_send(self, written: bytes, timeout_s: float) -> RawReply | Lost:
+        if self._is_closed:
+            return Lost("the transport is closed", was_written=False)
         self._drop_closed()
         if len(self._connections) + self._connecting >= MAX_CONNECTIONS:
             return Lost(f"all {MAX_CONNECTIONS} connections are busy", was_written=False)
@@ -176,6 +179,9 @@ class WireTransport:
             return None
         finally:
             self._connecting -= 1
+        if self._is_closed:  # closed while this one was on its way
+            connection.close()
+            return None
         self._connections.append(connection)
         return connection
 
