@@ -51,7 +51,7 @@ class Client:
         body = json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": list(params)}).encode()
         status, _, answer = await self.post(body, signature=header(body, account))
         decoded = json.loads(answer)
-        return decoded["result"] if "result" in decoded else {"status": status, **decoded}
+        return decoded.get("result", {"status": status, **decoded})
 
     async def send(self, *transactions: PendingTransaction, account: Any = AUTH, **fields: Any) -> Any:
         bundle = {"txs": ["0x" + tx.raw.hex() for tx in transactions], "blockNumber": "0x1", **fields}

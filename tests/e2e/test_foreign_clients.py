@@ -66,7 +66,7 @@ class Peer:
         line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_TIMEOUT_S)
         assert line, (await self._process.stderr.read()).decode()
         answer = json.loads(line)
-        return answer["ok"] if "ok" in answer else answer
+        return answer.get("ok", answer)
 
     async def build(self) -> BuiltBlock:
         return await self.world.builder.build()
