@@ -10,6 +10,7 @@ Gas is compared with the committed contracts/snapshots; `--update-gas` writes th
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -57,7 +58,28 @@ def proofs() -> int:
         return code
     if code := run([str(tools / "halmos"), "--config", "contracts/halmos.toml"], FOUNDRY_PROFILE="proofs", PATH=path):
         return code
-    return run([str(tools / "slither"), ".", "--config-file", "contracts/slither.json"], PATH=path)
+    return audit(tools, path)
+
+
+def audit(tools: Path, path: str) -> int:
+    """Slither on the sources; fails on any finding that the committed baseline does not hold."""
+    command = [str(tools / "slither"), ".", "--config-file", "contracts/slither.json", "--json", "-"]
+    variables = {**environment("audit"), "PATH": path}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
+    try:
+        found = json.loads(done.stdout)["results"].get("detectors", [])
+    except (ValueError, KeyError):
+        sys.stderr.write(f"slither gave no result:\n{done.stderr}")
+        return 4
+    names = {f"{f['check']}: {' / '.join(e['name'] for e in f['elements'] if e['type'] == 'function')}" for f in found}
+    accepted = json.loads((ROOT / "contracts" / "slither-baseline.json").read_text())
+    fresh = sorted(names - set(accepted))
+    gone = sorted(set(accepted) - names)
+    for name in fresh:
+        sys.stderr.write(f"new finding: {name}\n")
+    for name in gone:
+        sys.stderr.write(f"the baseline holds what is no longer found: {name}\n")
+    return 1 if fresh or gone else 0
 
 
 def main() -> int:

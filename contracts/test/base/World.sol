@@ -155,7 +155,7 @@ abstract contract World is Base {
 
     function _runAs(address sender, bytes memory data) internal returns (bool isDone, bytes memory returned) {
         vm.prank(sender);
-        (isDone, returned) = address(executor).call(data);
+        (isDone, returned) = address(executor).call{gas: 5_000_000}(data);
     }
 
     function _mustRun(PlanSpec memory plan) internal returns (uint256 gross, uint256 payment) {
