@@ -99,6 +99,7 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
             stages=StageClock(),
             appraiser=appraiser,
             cycles=index_cycles(world.pools, start_tokens=settings.start_tokens, max_hops=settings.max_hops),
+            screen=None,
             operators=world.identities.operators,
             relays=[client],
             chain_id=case.chain_id,

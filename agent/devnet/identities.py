@@ -15,9 +15,14 @@ from agent.eth.units import Address
 OPERATORS = 16
 
 
+def throwaway_secret(name: str, *, seed: int = 0) -> bytes:
+    """The 32 bytes of that key, for people who sign with tools of their own; worth nothing, as anybody has them."""
+    return bytes(keccak256(f"mev-agent devnet {seed} {name}".encode()))
+
+
 def throwaway_key(name: str, *, seed: int = 0) -> Signer:
     """The devnet key of that name; anybody can compute it."""
-    return Signer(keccak256(f"mev-agent devnet {seed} {name}".encode()))
+    return Signer(throwaway_secret(name, seed=seed))
 
 
 def fresh_address(name: str, *, seed: int = 0) -> Address:

@@ -47,6 +47,7 @@ from agent.journal.writer import JournalWriter
 from agent.ports import Clock
 from agent.sim.node import NodeSimulator
 from agent.strategies.arb.cycles import index_cycles
+from agent.strategies.arb.screen import Screen
 from agent.venues.onchain.endpoints import FLASHBOTS, Endpoint
 from agent.venues.onchain.executor import build_for_fork, load_build, runtime_code, runtime_code_hash, storage
 from agent.venues.onchain.relay import RelayClient
@@ -182,13 +183,15 @@ async def _run(world: SliceWorld, asked: SliceRun, clock: Clock, say: Callable[[
         records = pool_records(world.slice)
         view = await ChainView.load(rpc, await _latest(rpc), records, sender=world.identities.probe)
         simulator = NodeSimulator(rpc)
+        cycles = index_cycles(view.pools, start_tokens=asked.settings.start_tokens, max_hops=asked.settings.max_hops)
         hunter = Hunter(
             core=Core(asked.settings.limits),
             journal=journal,
             clock=clock,
             stages=StageClock(),
             appraiser=Appraiser(simulator, world.executor, asked.settings, probe=world.identities.probe),
-            cycles=index_cycles(view.pools, start_tokens=asked.settings.start_tokens, max_hops=asked.settings.max_hops),
+            cycles=cycles,
+            screen=Screen(cycles, view.pools),
             operators=world.identities.operators,
             relays=[client],
             chain_id=CHAIN_ID,

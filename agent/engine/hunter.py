@@ -9,11 +9,12 @@ journal before it is stepped, every effect before it leaves.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
-from agent.core.effects import Drop, Effect, Execute, Hold, Submit
+from agent.core.effects import Cancel, Drop, Effect, Execute, Hold, Submit
 from agent.core.events import (
     BundleEnded,
     CandidateExecuted,
@@ -38,6 +39,7 @@ from agent.ports import Clock
 from agent.sim.simulator import BlockEnv, Call
 from agent.strategies.arb.cycles import CycleIndex
 from agent.strategies.arb.opportunity import Opportunity
+from agent.strategies.arb.screen import Screen
 from agent.strategies.arb.search import find_opportunities
 from agent.strategies.arb.select import best_compatible
 from agent.venues.onchain.bundle import Bundle, replacement_uuid
@@ -88,6 +90,7 @@ class Hunter:
         stages: StageClock,
         appraiser: Appraiser,
         cycles: CycleIndex,
+        screen: Screen | None,
         operators: Sequence[Signer],
         relays: Sequence[RelayClient],
         chain_id: int,
@@ -99,6 +102,7 @@ class Hunter:
         self.stages = stages
         self._appraiser = appraiser
         self._cycles = cycles
+        self._screen = screen
         self._operators = tuple(operators)
         self._nonces = {signer.address: 0 for signer in operators}
         self._relays = tuple(relays)
@@ -136,6 +140,7 @@ class Hunter:
             block_number=env.number,
             after_transaction=None if target is None else target.hash,
             before=before,
+            screen=self._screen,
         )
         searched = self._clock.monotonic_ns()
         self.stages.add("search", searched - started)
@@ -193,9 +198,11 @@ class Hunter:
         if gas_paid_wei and one.operator is not None:
             self._nonces[one.operator] += 1
 
-    def halt(self, *, by: str, reason: str) -> None:
-        """Stop everything: nothing is submitted after this."""
-        self._step(HaltAsked(by, reason))
+    async def halt(self, *, by: str, reason: str) -> None:
+        """Stop everything: what lives is withdrawn at every endpoint, and nothing is submitted after this."""
+        for effect in self._step(HaltAsked(by, reason)):
+            if isinstance(effect, Cancel):
+                await self._withdraw(self.tracked[effect.id])
 
     # Inside
 
@@ -287,6 +294,15 @@ class Hunter:
         }
         self.stages.add("send", self._clock.monotonic_ns() - started)
         return one
+
+    async def _withdraw(self, one: Tracked) -> None:
+        """Ask every endpoint to forget the bundle. A request, not a fact: it is live until its block has passed."""
+        assert one.bundle is not None and one.bundle.replacement_uuid is not None
+        sequence = self._clock.wall_ns() // 1_000  # microseconds, floor
+        cancels = (relay.cancel_bundle(one.bundle.replacement_uuid, sequence=sequence) for relay in self._relays)
+        replies = await asyncio.gather(*cancels)
+        for relay, reply in zip(self._relays, replies, strict=True):
+            one.replies[f"{relay.name} cancel"] = reply.reply_class.value
 
     def _step(self, event: Event) -> tuple[Effect, ...]:
         now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()

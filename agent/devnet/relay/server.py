@@ -24,7 +24,7 @@ from agent.devnet.relay import answers, requests
 from agent.devnet.relay.answers import Answer, Refusal
 from agent.devnet.relay.signature import HEADER, SignatureRefused, verify_signature
 from agent.devnet.relay.status import status_object, status_page
-from agent.errors import AgentError, Rejected
+from agent.errors import AgentError, Rejected, SetupError
 from agent.eth.hexes import address_text, to_data, to_hash
 from agent.eth.units import Address
 from agent.sim.simulator import BlockEnv
@@ -77,7 +77,15 @@ class Relay:
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            await self.stop()
+            raise SetupError(
+                f"port {port} on 127.0.0.1 cannot be opened: {error.strerror}",
+                code="E_PORT_IN_USE",
+                hint="leave --relay-port out to get a free one",
+            ) from None
         self.port = self._runner.addresses[0][1]
         return self.url
 
