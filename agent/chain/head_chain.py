@@ -122,6 +122,22 @@ class HeadChain:
         self._target = header
         return self._reach_target()
 
+    def rewind(self, to: Hash32) -> tuple[Step, ...]:
+        """The node's head is this older block of the chain, with nothing in the place of what stood above it.
+
+        An announcement alone cannot tell this from one that is late or repeated: ask the node for its latest block.
+        """
+        ancestor, tip = self._chain[to], self.tip
+        assert tip is not None
+        if tip.number > ancestor.number and ancestor.number < self._finalized_number:
+            return self._stop(f"a return to block {ancestor.number}, below the finalized {self._finalized_number}")
+        self._drop_target()
+        steps: list[Step] = []
+        while (tip := self.tip) is not None and tip.hash != to:
+            del self._chain[tip.hash]
+            steps.append(Rollback(tip))
+        return tuple(steps)
+
     def provide(self, header: Header) -> tuple[Step, ...]:
         """The header that NeedParent asked for."""
         if self._target is None:

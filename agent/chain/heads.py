@@ -179,7 +179,23 @@ class HeadFeed:
 
     async def _take(self, rpc: Rpc, wire: WireHeader) -> bool:
         """Brings the chain to this head and tells the steps; False after a Stop."""
-        steps = self.chain.accept(self._header(rpc, wire))
+        header = self._header(rpc, wire)
+        tip = self.chain.tip
+        if tip is not None and header.hash != tip.hash and header.hash in self.chain.headers:
+            return await self._told_again(rpc)
+        return await self._move(rpc, self.chain.accept(header))
+
+    async def _told_again(self, rpc: Rpc) -> bool:
+        """A block below the tip was announced: late, repeated, or the chain has gone back to it. The node knows."""
+        latest = await _block(rpc, "eth_getBlockByNumber", "latest")
+        if latest is None:
+            return True
+        header = self._header(rpc, latest)
+        if header.hash in self.chain.headers:
+            return await self._move(rpc, self.chain.rewind(header.hash))
+        return await self._move(rpc, self.chain.accept(header))
+
+    async def _move(self, rpc: Rpc, steps: tuple[Step, ...]) -> bool:
         while True:
             for step in steps:
                 if isinstance(step, Refuse):

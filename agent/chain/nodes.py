@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from agent.chain.client import Rpc
-from agent.chain.head_chain import Extend, HeadChain, NeedParent, Refuse, Rollback, Step, Stop
+from agent.chain.head_chain import Extend, HeadChain, NeedParent, Refuse, Rollback, Stop
 from agent.chain.headers import Header
 from agent.chain.heads import MAX_EVENTS, WRONG_CHAIN, FeedDown, FeedUp, HeadEvent, HeadFeed
 from agent.chain.jsonrpc import RpcError, is_read
@@ -250,7 +250,8 @@ class Nodes:
         await self._judge_lag()
 
     async def _move(self, node: _Node, target: Header) -> None:
-        steps: tuple[Step, ...] = self.chain.accept(target)
+        is_known = target.hash in self.chain.headers
+        steps = self.chain.rewind(target.hash) if is_known else self.chain.accept(target)
         while steps:
             wanted = None
             for step in steps:
