@@ -147,6 +147,17 @@ def test_a_seeded_chain_follows_a_reorg_of_its_first_head():
         HeadChain().seed([trunk[0], trunk[2]])
 
 
+def test_going_back_takes_back_what_stood_above_but_never_below_the_finalized():
+    trunk = line(None, 5)
+    chain = HeadChain()
+    chain.seed(trunk)
+    assert numbers(chain.rewind(trunk[2].hash)) == ["-104", "-103"]
+    assert chain.rewind(trunk[2].hash) == ()
+    assert numbers(chain.accept(trunk[3])) == ["+103"]
+    chain.finalize(102)
+    assert isinstance(chain.rewind(trunk[1].hash)[0], Stop)
+
+
 def test_a_gap_without_end_stops_instead_of_asking_for_ever():
     known = line(None, 40)
     by_hash = {header.hash: header for header in known}

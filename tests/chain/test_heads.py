@@ -82,6 +82,17 @@ async def test_a_silent_node_is_given_up_and_connected_to_anew(chain_node):
     assert "no head for" in events[2].reason
 
 
+async def test_a_chain_that_goes_back_to_an_older_block_is_followed_there(chain_node):
+    async def connect() -> HttpRpc:
+        return HttpRpc(chain_node.rpc_url)
+
+    await chain_node.call("anvil_mine", "0x3")
+    async with following(connect, poll_ms=1, seed_blocks=8) as feed:
+        await read_until(feed, await tip_hash(chain_node))
+        await chain_node.call("anvil_rollback", 2)
+        assert story(await read_until(feed, await tip_hash(chain_node))) == ["-3", "-2"]
+
+
 async def test_the_wrong_chain_is_refused_at_the_start_and_stops_in_flight(chain_node):
     feed = HeadFeed(lambda: WsRpc.connect(chain_node.ws_url), chain_id=1)
     with pytest.raises(SetupError, match="is on chain 31337, not 1"):
