@@ -44,7 +44,7 @@ def test_no_input_beats_the_finest_by_more_than_a_few_units_and_none_the_bound(s
             assert best <= sized.upper_bound
             assert sized.gross <= sized.upper_bound
         gross = 0 if sized is None else sized.gross
-        assert gross >= best - 1, (seed, cycle)
+        assert gross >= best - 3, (seed, cycle)
         for weaker in (best_size(route), real_size(route)):
             assert weaker is None or weaker.gross <= gross
 

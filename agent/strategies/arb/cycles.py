@@ -17,7 +17,7 @@ from agent.strategies.arb.opportunity import Cycle, Hop
 class CycleIndex:
     """Every cycle over a pool set, numbered in a deterministic order, and the numbers by pool."""
 
-    __slots__ = ("_edges", "_rank", "by_pool", "cycles", "max_hops", "start_tokens", "token0_by_pool")
+    __slots__ = ("_hops", "_rank", "by_pool", "cycles", "max_hops", "start_tokens", "token0_by_pool")
 
     def __init__(self, pools: Iterable[Pool] = (), *, start_tokens: Sequence[Address], max_hops: int) -> None:
         """`start_tokens` in order of preference, WETH first; `max_hops` is 2, 3 or 4."""
@@ -26,7 +26,7 @@ class CycleIndex:
         self.start_tokens = tuple(start_tokens)
         self.max_hops = max_hops
         self._rank = {token: rank for rank, token in enumerate(self.start_tokens)}
-        self._edges: dict[Address, list[Hop]] = {}
+        self._hops: dict[Address, dict[Address, list[Hop]]] = {}
         self.cycles: list[Cycle] = []
         self.by_pool: dict[Address, list[int]] = {}
         self.token0_by_pool: dict[Address, Address] = {}
@@ -51,26 +51,40 @@ class CycleIndex:
         self.by_pool[pool.address] = []
         self.token0_by_pool[pool.address] = pool.token0
         for hop in (down, up):
-            for rest in self._paths(hop.token_out, hop.token_in, self.max_hops - 1):
-                self._keep((hop, *rest))
-        self._edges.setdefault(pool.token0, []).append(down)
-        self._edges.setdefault(pool.token1, []).append(up)
+            for length in range(1, self.max_hops):
+                for rest in self._paths(hop.token_out, hop.token_in, length):
+                    self._keep((hop, *rest))
+        for hop in (down, up):
+            self._hops.setdefault(hop.token_in, {}).setdefault(hop.token_out, []).append(hop)
 
-    def _paths(self, source: Address, goal: Address, hops: int) -> list[tuple[Hop, ...]]:
-        """Simple paths of 1..hops edges over the pools already here; no token between twice."""
-        found: list[tuple[Hop, ...]] = []
-        stack: list[tuple[Hop, ...]] = [(hop,) for hop in self._edges.get(source, ())]
-        while stack:
-            path = stack.pop()
-            token = path[-1].token_out
-            if token == goal:
-                found.append(path)
-                continue
-            if len(path) == hops:
-                continue
-            seen = {source, *(hop.token_out for hop in path)}
-            stack.extend((*path, hop) for hop in self._edges.get(token, ()) if hop.token_out not in seen)
-        return found
+    def _paths(self, source: Address, goal: Address, length: int) -> list[tuple[Hop, ...]]:
+        """Paths of `length` hops over the pools already here, no token twice.
+
+        Built from the end with fewer neighbours: a hub token has thousands, the other end of its pools a handful.
+        """
+        from_source, from_goal = self._hops.get(source, {}), self._hops.get(goal, {})
+        if length == 1:
+            return [(hop,) for hop in from_source.get(goal, ())]
+        if length == 2 and len(from_source) > len(from_goal):
+            # Every pool goes both ways, so the neighbours of the goal are those who lead to it.
+            between = [token for token in from_goal if token in from_source]
+        elif length == 2:
+            between = [token for token in from_source if token in from_goal]
+        elif len(from_source) > len(from_goal):
+            return [
+                (*path, hop)
+                for token in from_goal if token != source
+                for path in self._paths(source, token, length - 1) if all(one.token_out != goal for one in path)
+                for hop in self._hops[token][goal]
+            ]  # fmt: skip
+        else:
+            return [
+                (hop, *path)
+                for token, hops in from_source.items() if token != goal
+                for path in self._paths(token, goal, length - 1) if all(one.token_out != source for one in path)
+                for hop in hops
+            ]  # fmt: skip
+        return [(first, second) for token in between for first in from_source[token] for second in self._hops[token][goal]]
 
     def _keep(self, hops: tuple[Hop, ...]) -> None:
         ranks = [self._rank.get(hop.token_in) for hop in hops]

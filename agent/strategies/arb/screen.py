@@ -22,8 +22,7 @@ from agent.strategies.arb.cycles import CycleIndex
 
 SLACK = 1e-9
 
-_Integers = npt.NDArray[np.int32]
-_NONE: _Integers = np.empty(0, dtype=np.int32)
+_Integers = npt.NDArray[np.intp]
 
 
 class Screen:
@@ -42,7 +41,7 @@ class Screen:
         self._edge_of_pool = {address: 1 + 2 * i for i, address in enumerate(self._index.by_pool)}
         self._log_rates = np.full(1 + 2 * len(self._edge_of_pool), -np.inf)
         self._log_rates[0] = 0.0
-        edges = np.zeros((self._index.max_hops, len(self._index.cycles)), dtype=np.int32)
+        edges = np.zeros((self._index.max_hops, len(self._index.cycles)), dtype=np.intp)
         for number, cycle in enumerate(self._index.cycles):
             for position, hop in enumerate(cycle.hops):
                 edge = self._edge_of_pool[hop.pool]
@@ -50,7 +49,7 @@ class Screen:
                 edges[position, number] = edge if is_token0 else edge + 1
         self._cycle_edges = edges
         self._cycles_by_pool = {
-            address: np.array(numbers, dtype=np.int32) for address, numbers in self._index.by_pool.items()
+            address: np.array(numbers, dtype=np.intp) for address, numbers in self._index.by_pool.items()
         }
         self._pools = pools
         self._update(pools)
@@ -81,14 +80,22 @@ class Screen:
     def survivors(self, touched: Iterable[Address] | None) -> list[int]:
         """Numbers of the cycles through any of these pools (None: of all) that may pay at the margin, ascending."""
         if touched is None:
-            sums = self._log_rates[self._cycle_edges].sum(axis=0)
-            return [int(number) for number in np.flatnonzero(sums > -SLACK)]
-        groups = [self._cycles_by_pool.get(address, _NONE) for address in touched]
+            return np.flatnonzero(self._sums(self._cycle_edges) > -SLACK).tolist()
+        cycles_of = self._cycles_by_pool
+        groups = [cycles_of[address] for address in touched if address in cycles_of]
         if not groups:
             return []
         numbers = np.concatenate(groups)
-        sums = self._log_rates[self._cycle_edges[:, numbers]].sum(axis=0)
-        return sorted(set(numbers[sums > -SLACK].tolist()))
+        passing = numbers[self._sums(self._cycle_edges.take(numbers, axis=1)) > -SLACK]
+        return sorted(set(passing.tolist()))
+
+    def _sums(self, edges: _Integers) -> npt.NDArray[np.float64]:
+        """Summed log rates of cycles, one row of edges a hop."""
+        rates = self._log_rates.take(edges)
+        sums: npt.NDArray[np.float64] = rates[0] + rates[1]
+        for row in rates[2:]:
+            sums += row
+        return sums
 
 
 def _log_rate(numerator: int, denominator: int) -> float:
