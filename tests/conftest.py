@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+RECURSION_LIMIT = 1_000
 
 
 def data_root() -> Path:
     """`MEV_AGENT_TEST_DATA`, else `../shared` beside the checkout."""
     return Path(os.environ.get("MEV_AGENT_TEST_DATA", REPOSITORY.parent / "shared"))
+
+
+@pytest.fixture(autouse=True)
+def recursion_limit() -> None:
+    """Python's own limit for every test: a library that eth_account imports raises it to 100,000.
+
+    Under that limit nested input ends the process instead of raising, in whichever test meets it next.
+    """
+    sys.setrecursionlimit(min(RECURSION_LIMIT, sys.getrecursionlimit()))
 
 
 @pytest.fixture(scope="session")
