@@ -20,7 +20,7 @@ class Code(StrEnum):
     SIM_REFUSED = "D_SIM_REFUSED"
     REVERTS = "D_REVERTS"
     TOKEN_TAXED = "D_TOKEN_TAXED"
-    POOL_REFUSES = "D_POOL_REFUSES"
+    POOL_UNPROVED = "D_POOL_UNPROVED"
     SIM_MISMATCH = "D_SIM_MISMATCH"
     POOL_QUARANTINED = "D_POOL_QUARANTINED"
     BELOW_GAS = "D_BELOW_GAS"
@@ -45,7 +45,7 @@ EXPLANATIONS: dict[Code, str] = {
     Code.SIM_REFUSED: "The node would not execute the sequence (nonce, funds or fee); its word is in the reason.",
     Code.REVERTS: "Execution reverts although the quotes promise profit.",
     Code.TOKEN_TAXED: "A token on the route delivers another amount than is sent; it is refused.",
-    Code.POOL_REFUSES: "A pool on the route does not let us swap.",
+    Code.POOL_UNPROVED: "A pool of no known factory pays another amount than its getters promise; it is left out.",
     Code.SIM_MISMATCH: "Execution pays another amount than the quote: a defect of a quote; the pools are quarantined.",
     Code.POOL_QUARANTINED: "A pool on the route was quarantined after a mismatch.",
     Code.BELOW_GAS: "The gross profit does not cover gas at the base fee.",

@@ -30,6 +30,7 @@ from agent.engine.latency import StageClock
 from agent.engine.result import BlockResult, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
+from agent.errors import UsageError
 from agent.eth.hexes import to_data
 from agent.eth.units import Hash32
 from agent.journal.records import Run
@@ -90,7 +91,11 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
             transport=transport,
         )
         appraiser = Appraiser(
-            NodeSimulator(world.node.anvil.rpc), world.executor, settings, probe=world.identities.probe
+            NodeSimulator(world.node.anvil.rpc),
+            world.executor,
+            settings,
+            probe=world.identities.probe,
+            unproved=world.unproved,
         )
         hunter = Hunter(
             core=Core(settings.limits),
@@ -139,7 +144,15 @@ async def _hunt(world: CaseWorld, hunter: Hunter, appraiser: Appraiser, builder:
             else Target(moment.transaction, raws[moment.transaction], moment.after_index, ()),
         )
         before = moment
-    await hunter.submit(await best_set(world, appraiser, hunter.held()))
+    if unknown := hunter.never_seen():
+        raise UsageError(
+            f"block {case.number} has no opportunity {', '.join(unknown)}",
+            hint="`mev-agent survey` lists the ids; another --leave-out or --assume makes another block",
+        )
+    held = hunter.held()
+    # What a person allowed to be taken as zero must be zero on the chain that mines it, too.
+    world.node.archive.allow(slot for one in held if one.candidate for slot in one.candidate.execution.assumed)
+    await hunter.submit(await best_set(world, appraiser, held))
     await world.node.position(None)
     built = await builder.build()
     world.node.forget_position()

@@ -94,6 +94,11 @@ class CaseWorld:
     async def close(self) -> None:
         await self.node.stop()
 
+    @property
+    def unproved(self) -> frozenset[Address]:
+        """Pools of no known factory whose fee no probe has proved either."""
+        return frozenset(record.address for record in self.records if not record.is_proved)
+
     async def _find_pools(self) -> None:
         contracts = [address for address in self.case.accounts if self.case.code_of(address)]
         rpc, probe = self.node.anvil.rpc, self.identities.probe

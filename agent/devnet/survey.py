@@ -10,6 +10,7 @@ from agent.devnet.case import Case
 from agent.devnet.case_world import CaseWorld, Moment
 from agent.devnet.mainnet import START_TOKENS, WETH
 from agent.dex.pool import StateName
+from agent.engine.candidate import unproved_lie
 from agent.engine.execution import Execution, execute, measuring_terms
 from agent.engine.executor import run_call
 from agent.engine.latency import StageClock
@@ -178,6 +179,8 @@ def judged(
         one.reason = execution.refused or f"{len(execution.missing)} slots missing"
     elif not executed:
         one.outcome, one.code, one.reason = "reverts", Code.REVERTS, execution.error[:120]
+    elif lie := unproved_lie(opportunity, execution, world.unproved):
+        one.outcome, one.code, one.reason = "dropped", Code.POOL_UNPROVED, lie
     elif value_wei is None:
         one.outcome, one.code, one.reason = "unpriced", Code.NO_PRICE, "no pool prices the start token in ETH"
     elif value_wei <= gas_cost_wei:

@@ -68,6 +68,16 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return 0 if self.value_wei is None else self.value_wei - self.gas_cost_wei(base_fee_wei) - self.bid_wei
 
 
+def unproved_lie(opportunity: Opportunity, execution: Execution, unproved: frozenset[Address]) -> str:
+    """What is wrong with an execution that pays another amount than quoted through a pool that nothing proves."""
+    if not execution.is_success or not execution.is_known or execution.gross_amount == opportunity.gross_amount:
+        return ""
+    pools = unproved.intersection(opportunity.pools)
+    if not pools:
+        return ""
+    return f"0x{min(pools).hex()}: quoted {opportunity.gross_amount}, pays {execution.gross_amount}"
+
+
 class Appraiser:
     """Turns opportunities into candidates on one state."""
 
@@ -96,6 +106,9 @@ class Appraiser:
         return await self._offer(candidates, env, before, nonce, self._priority_terms)
 
     async def _diagnosed(self, candidates: list[Candidate], env: BlockEnv) -> list[Candidate]:
+        for i, one in enumerate(candidates):
+            if lie := unproved_lie(one.opportunity, one.measured, self._unproved):
+                candidates[i] = msgspec.structs.replace(one, verdict=Code.POOL_UNPROVED, verdict_detail=lie)
         reverting = [i for i, one in enumerate(candidates) if one.measured.is_known and not one.measured.is_success]
         if not reverting:
             return candidates

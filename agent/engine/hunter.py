@@ -39,6 +39,7 @@ from agent.ports import Clock
 from agent.sim.simulator import BlockEnv, Call
 from agent.strategies.arb.cycles import CycleIndex
 from agent.strategies.arb.opportunity import Opportunity
+from agent.strategies.arb.rotations import rotated
 from agent.strategies.arb.screen import Screen
 from agent.strategies.arb.search import find_opportunities
 from agent.strategies.arb.select import best_compatible
@@ -142,6 +143,10 @@ class Hunter:
             before=before,
             screen=self._screen,
         )
+        if self._settings.only:
+            # Named opportunities may begin in another start token than the agent would choose.
+            tokens = self._settings.start_tokens
+            found += [turned for one in found for turned in rotated(one, pools, before=before, start_tokens=tokens)]
         searched = self._clock.monotonic_ns()
         self.stages.add("search", searched - started)
         admitted = [opportunity for opportunity in found if self._admit(opportunity, target, env)]
@@ -158,6 +163,10 @@ class Hunter:
         for candidate in candidates:
             self._judge(candidate, env)
         self.stages.add("moment", self._clock.monotonic_ns() - started)
+
+    def never_seen(self) -> list[str]:
+        """Ids that were asked for and met at no moment."""
+        return sorted(self._settings.only - self.tracked.keys())
 
     def held(self) -> list[Tracked]:
         """What passed and awaits the selection, by net, largest first; ties by id."""

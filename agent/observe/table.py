@@ -11,7 +11,9 @@ from agent.eth.units import Address
 from agent.observe.amounts import ether_ceil, ether_floor, grouped, gwei, short
 from agent.observe.report import totals
 
-MAX_ROWS = 40
+MAX_ROWS = 20
+_FIRST = ("landed", "reverted", "missed", "expired", "profit")
+"""What became of them, in the order of interest; everything else follows."""
 _FUNNEL = ("found", "priced", "simulated", "passed_risk", "sent", "landed")
 
 
@@ -58,7 +60,8 @@ def _opportunities(result: RunResult, name: Callable[[Address], str]) -> list[st
     if not result.opportunities:
         return ["no opportunity was there: a normal end"]
     header = f"{'id':12}  {'moment':14}  {'route':30}  {'gross ETH':>12}  {'gas ETH':>11}  {'bid ETH':>11}  {'net ETH':>12}  outcome"
-    ordered = sorted(result.opportunities, key=lambda one: (-one.net_wei, one.id))
+    rank = {outcome: position for position, outcome in enumerate(_FIRST)}
+    ordered = sorted(result.opportunities, key=lambda one: (rank.get(one.outcome, len(_FIRST)), -one.net_wei, one.id))
     rows = [header]
     for one in ordered[:MAX_ROWS]:
         moment = "head" if one.after_index is None and one.after_transaction is None else _moment(one)
