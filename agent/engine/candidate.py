@@ -81,9 +81,19 @@ def unproved_lie(opportunity: Opportunity, execution: Execution, unproved: froze
 class Appraiser:
     """Turns opportunities into candidates on one state."""
 
-    def __init__(self, simulator: Simulator, executor: Executor, settings: HuntSettings, *, probe: Address) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        executor: Executor,
+        settings: HuntSettings,
+        *,
+        probe: Address,
+        unproved: frozenset[Address] = frozenset(),
+    ) -> None:
+        """`unproved` are pools of no known factory: a wrong quote through one of them is its lie, not our defect."""
         self._simulator = simulator
         self._probe = probe
+        self._unproved = unproved
         self._executor = executor
         self._settings = settings
 
