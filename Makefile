@@ -7,8 +7,6 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 endif
 SETUP  := $(PYTHON) scripts/setup.py
 BIN    := $(CURDIR)/.venv/bin
-FORGE   = $(firstword $(wildcard $(CURDIR)/node_modules/@foundry-rs/forge-*/bin/forge) forge)
-BUILDS ?= default london
 JOBS   ?= 2
 ARGS   ?=
 
@@ -37,14 +35,14 @@ run: tools       ## run the agent on the built-in slice of mainnet
 
 test: tools setup-peers test-contracts test-python ## everything: Solidity, Python, end to end
 
-test-contracts: tools ## the Solidity tests
-	@for build in $(BUILDS); do echo "contracts: the $$build build" >&2; FOUNDRY_PROFILE=$$build "$(FORGE)" test || exit 1; done
+test-contracts: tools ## the Solidity tests, on both builds of the executor
+	@$(BIN)/python scripts/test_contracts.py
 
 test-python: tools ## the Python tests
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 audit-contracts: tools setup-contracts ## halmos proofs and slither, minutes
-	@PATH="$(CURDIR)/.venv-contracts/bin:$(PATH)" $(BIN)/python scripts/audit_contracts.py $(ARGS)
+	@$(BIN)/python scripts/test_contracts.py --proofs
 
 bench: tools     ## measure; JSON under build/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -52,7 +50,7 @@ bench: tools     ## measure; JSON under build/bench
 soak: tools      ## the long tests: random swaps against the real contracts, slow Python tests, deep fuzzing
 	@$(BIN)/python scripts/random_swaps.py --count 20000
 	@$(BIN)/pytest -m slow $(ARGS)
-	@FOUNDRY_PROFILE=deep "$(FORGE)" test
+	@$(BIN)/python scripts/test_contracts.py --deep
 
 lint: setup      ## ruff, formatting, import layers, types
 	@$(BIN)/ruff check .
