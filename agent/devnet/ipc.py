@@ -99,8 +99,7 @@ class IpcRpc(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport  # type: ignore[assignment] # uvloop's is one without being an asyncio.Transport
 
     def data_received(self, data: bytes) -> None:
         if b"\n" not in data:
