@@ -43,6 +43,18 @@ def test_the_example_of_the_eip_is_reproduced() -> None:
     assert (s, v) == (0x07299936D304C153F6443DFA05F40FF007D72911B6F72307F996231605B91562, 28)
 
 
+def test_the_structs_a_type_refers_to_follow_in_order_of_name() -> None:
+    types = {
+        "Root": [("z", "Zebra[]"), ("m", "Mole"), ("a", "Ant")],
+        "Zebra": [("b", "Bee")],
+        "Mole": [("x", "bool")],
+        "Ant": [("m", "Mole")],
+        "Bee": [("r", "Root[]")],
+    }
+    text = "Root(Zebra[] z,Mole m,Ant a)Ant(Mole m)Bee(Root[] r)Mole(bool x)Zebra(Bee b)"
+    assert encode_type("Root", types) == text
+
+
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "uint256": st.integers(0, 2**256 - 1),
     "int24": st.integers(-(2**23), 2**23 - 1),

@@ -42,8 +42,9 @@ def test_the_wrong_password_gives_one_message_without_any_secret(keystore: Path)
     assert "wr0ng" not in str(caught.value) and KEY.hex() not in str(caught.value)
 
 
-def test_a_keystore_that_others_may_read_is_refused(keystore: Path) -> None:
-    keystore.chmod(0o644)
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
+def test_a_keystore_that_others_may_touch_is_refused(keystore: Path, mode: int) -> None:
+    keystore.chmod(mode)
     with pytest.raises(ConfigError) as caught:
         load_keystore(keystore, "right")
     assert caught.value.code == "E_KEYSTORE_MODE" and "chmod 600" in caught.value.hint

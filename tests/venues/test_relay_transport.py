@@ -210,6 +210,28 @@ async def test_the_wire_never_reuses_a_connection_that_spoke_out_of_turn(server:
     await wire.close()
 
 
+async def test_after_a_timeout_the_connection_is_cut_and_never_used_again(server: Server) -> None:
+    server.answers = [b"never", answer(b"2")]
+    wire = WireTransport(await server.start())
+    await wire.open()
+    (connection,) = wire._connections
+    assert isinstance(await wire.post(REQUEST, timeout_ms=20), Lost)
+    assert connection.is_closing
+    delivery = await wire.post(REQUEST, timeout_ms=5_000)
+    assert isinstance(delivery, RawReply) and delivery.body == b"2" and server.connections == 2
+    await wire.close()
+
+
+async def test_a_connection_that_comes_after_the_close_is_dropped(server: Server) -> None:
+    wire = WireTransport(await server.start())
+    connecting = wire.post(REQUEST, timeout_ms=5_000)
+    await asyncio.sleep(0)  # the connection is on its way
+    await wire.close()
+    delivery = await connecting
+    assert isinstance(delivery, Lost) and not delivery.was_written
+    assert not wire._connections and not server.bodies
+
+
 async def test_a_closed_wire_sends_nothing_and_tells_those_who_wait(server: Server) -> None:
     server.answers = [b"never"]
     wire = WireTransport(await server.start())
