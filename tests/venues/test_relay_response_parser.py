@@ -141,7 +141,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(
     st.tuples(
         st.sampled_from([PIECES[0], PIECES[1], PIECES[2] + PIECES[0]]),
