@@ -63,6 +63,8 @@ class DevnetRequest(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     relay_port: int = 0
     seed: int = 0
+    pace: Literal["real", "manual"] = "real"
+    """manual: a block comes only when somebody asks the node for one. A case has its one block so in any event."""
 
 
 class InspectRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,7 +59,10 @@ KNOWN_TOKENS: tuple[KnownToken, ...] = (
 )
 
 
-def known_pools(tokens: Sequence[Address] = tuple(token.address for token in KNOWN_TOKENS)) -> list[PoolRecord]:
+KNOWN_ADDRESSES: tuple[Address, ...] = tuple(row.address for row in KNOWN_TOKENS)
+
+
+def known_pools(tokens: Sequence[Address] = KNOWN_ADDRESSES) -> list[PoolRecord]:
     """Where every factory would have put every pair of these tokens, at every fee."""
     records = []
     for token0, token1 in combinations(sorted(tokens), 2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -26,7 +27,13 @@ def command() -> None:
 @click.option(
     "--relay-port", type=click.IntRange(0, 65_535), default=0, help="Port of the relay; a free one if left out."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the slice's traffic.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the slice's traffic and of the keys.")
+@click.option(
+    "--pace",
+    type=click.Choice(["real", "manual"]),
+    default="real",
+    help="A block every 12 seconds, or only by the method evm_mine.",
+)
 def up(
     output: Output,
     case: Path | None,
@@ -36,12 +43,13 @@ def up(
     port: int,
     relay_port: int,
     seed: int,
+    pace: Literal["real", "manual"],
 ) -> int:
     """Start a world and keep it until Ctrl-C; print its URLs, keys and addresses."""
     world = world_of(case=case, is_slice=is_slice, fork_url=fork_url, fork_block=fork_block)
     start = work("agent.session.devnet", "up")
     # It answers once it is ready and then runs until it is stopped.
-    request = DevnetRequest(world=world, port=port, relay_port=relay_port, seed=seed)
+    request = DevnetRequest(world=world, port=port, relay_port=relay_port, seed=seed, pace=pace)
     return int(start(request, output.say, output.show))
 
 
