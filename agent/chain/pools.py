@@ -102,6 +102,33 @@ async def load_pools(
     return [pools[record.address] for record in records if record.address in pools], left_out
 
 
+async def differing(rpc: BatchRpc, pools: Iterable[Pool], *, sender: Address, block: str = "latest") -> list[LeftOut]:
+    """Pools whose price or liquidity is not what the node says at `block`: stale, or moved without an event."""
+    found: list[LeftOut] = []
+    pools = tuple(pools)
+    v2 = [pool for pool in pools if isinstance(pool, V2Pool)]
+    v3 = [pool for pool in pools if isinstance(pool, V3Pool)]
+    calls = [(pool.address, GET_RESERVES) for pool in v2]
+    calls += [(pool.address, getter) for pool in v3 for getter in (SLOT0, LIQUIDITY)]
+    answers = iter(await view(rpc, calls, sender=sender, block=block))
+    for pair in v2:
+        answer = next(answers)
+        held = (pair.reserve0, pair.reserve1)
+        if answer is not None and (read := (_unsigned(answer, 0), _unsigned(answer, 1))) != held:
+            found.append(LeftOut(pair.address, "state_differs", f"reserves {held} here, {read} on the node"))
+    for pool in v3:
+        slot0, liquidity = next(answers), next(answers)
+        if slot0 is None or liquidity is None:
+            continue
+        state = (pool.sqrt_price_x96, pool.tick, pool.liquidity)
+        now = (_unsigned(slot0, 0), _signed(slot0, 1), _unsigned(liquidity, 0))
+        if state != now:
+            found.append(
+                LeftOut(pool.address, "state_differs", f"price, tick, liquidity {state} here, {now} on the node")
+            )
+    return found
+
+
 async def _load_v2(
     rpc: BatchRpc, records: list[PoolRecord], left_out: list[LeftOut], *, sender: Address, block: str
 ) -> dict[Address, Pool]:

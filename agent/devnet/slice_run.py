@@ -17,6 +17,7 @@ import msgspec
 from agent.chain.headers import Header, WireHeader, header_from_wire
 from agent.chain.mempool import MempoolFeed
 from agent.chain.pending import PendingTransaction
+from agent.chain.pools import differing
 from agent.chain.rpc import HttpRpc
 from agent.chain.websocket import WsRpc
 from agent.core.step import Core
@@ -258,6 +259,8 @@ async def _slots(
             f"block {built.number}  {len(built.receipts)} txs  {len(touched)} pools moved  sent {len(sent)}  landed {landed}"
         )
     summarise(result, hunt.hunter, repeat=asked.repeat)
+    stale = await differing(rpc, hunt.view.pools, sender=world.identities.probe)
+    result.warnings += [f"pool {address_text(one.pool)} differs from a fresh read: {one.detail}" for one in stale]
     result.books = await books.close(rpc, hunt.hunter, result)
     return result
 

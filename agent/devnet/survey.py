@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from agent.chain.pools import differing
 from agent.core.codes import Code
 from agent.devnet.case import Case
 from agent.devnet.case_world import CaseWorld, Moment
@@ -18,7 +19,7 @@ from agent.engine.pricing import value_in_ether
 from agent.engine.result import BlockResult, Mismatch, OpportunityResult, RunResult
 from agent.engine.reverts import diagnose
 from agent.eth.hexes import address_text, from_data, to_data
-from agent.eth.units import Hash32
+from agent.eth.units import Address, Hash32
 from agent.sim.node import NodeSimulator
 from agent.sim.pool_probe import Prober
 from agent.sim.simulator import Slot
@@ -61,21 +62,21 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
             before=before,
             size=finest_size,
         )
-        canonical = len(found)
-        for opportunity in found[:canonical]:
+        for opportunity in tuple(found):
             found += rotated(opportunity, moment.pools, before=before, start_tokens=start_tokens, size=finest_size)
         clock.add("search", time.perf_counter_ns() - started)
         before = moment.pools
+        found = await without_stale(world, moment, found, result)
         if found:
             started = time.perf_counter_ns()
             executions = await execute_at(world, moment, found, assume=assume)
             clock.add("simulate", time.perf_counter_ns() - started)
-            for position, (opportunity, execution) in enumerate(zip(found, executions, strict=True)):
+            for opportunity, execution in zip(found, executions, strict=True):
                 row = judged(world, moment, opportunity, execution, repeat=repeat)
                 if row.outcome == "reverts":
                     [(row.code, detail)] = await diagnose(prober, [opportunity], executor=world.executor.address)
                     row.reason = detail or row.reason
-                row.is_rotation = position >= canonical
+                row.is_rotation = opportunity.start_token != canonical_start(opportunity, start_tokens)
                 result.opportunities.append(row)
     await name_rivals(world, result)
     result.mismatches = mismatches(result.opportunities)
@@ -92,6 +93,26 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
         )
     )
     return result
+
+
+async def without_stale(
+    world: CaseWorld, moment: Moment, found: list[Opportunity], result: RunResult
+) -> list[Opportunity]:
+    """The opportunities whose pools stand at this moment as the logs say; the others' pools are left out, aloud."""
+    if not found:
+        return found
+    await world.node.position(moment.after_index)
+    pools = [moment.pools[address] for address in sorted({pool for one in found for pool in one.pools})]
+    stale = await differing(world.node.anvil.rpc, pools, sender=world.identities.probe)
+    result.left_out += [one for one in stale if one not in result.left_out]
+    gone = {one.pool for one in stale}
+    return [one for one in found if not gone.intersection(one.pools)]
+
+
+def canonical_start(opportunity: Opportunity, start_tokens: Sequence[Address]) -> Address:
+    """The token in which the agent itself would begin this cycle."""
+    held = {leg.token_in for leg in opportunity.legs}
+    return next(token for token in start_tokens if token in held)
 
 
 def empty_result(world: CaseWorld, *, run: str, command: str) -> RunResult:
