@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ ARTIFACTS = {
     "default": "contracts/out/Executor.sol/Executor.json",
     "london": "contracts/out-london/Executor.sol/Executor.json",
 }
+LOCATION = re.compile(r" \(contracts/\S*\)|\s*:?\s*$")
+"""Where slither found it: line numbers move, findings do not."""
 DEEP = {"FOUNDRY_FUZZ_RUNS": "20000", "FOUNDRY_INVARIANT_RUNS": "256", "FOUNDRY_INVARIANT_DEPTH": "256"}
 
 
@@ -51,7 +54,7 @@ def proofs() -> int:
     """Halmos on the cancun build, with its bounds printed, then slither against its baseline."""
     tools = ROOT / ".venv-contracts" / "bin"
     if not (tools / "halmos").is_file():
-        sys.stderr.write("no .venv-contracts; run `make setup-contracts-audit`\n")
+        sys.stderr.write("no .venv-contracts; run `make setup-contracts`\n")
         return 4
     path = os.pathsep.join((str(tools), str(Path(forge()).parent), environment("default")["PATH"]))
     if code := run([forge(), "build"], FOUNDRY_PROFILE="default"):
@@ -71,7 +74,7 @@ def audit(tools: Path, path: str) -> int:
     except (ValueError, KeyError):
         sys.stderr.write(f"slither gave no result:\n{done.stderr}")
         return 4
-    names = {f"{f['check']}: {' / '.join(e['name'] for e in f['elements'] if e['type'] == 'function')}" for f in found}
+    names = {f"{f['check']}: {LOCATION.sub('', f['description'].splitlines()[0])}" for f in found}
     accepted = json.loads((ROOT / "contracts" / "slither-baseline.json").read_text())
     fresh = sorted(names - set(accepted))
     gone = sorted(set(accepted) - names)

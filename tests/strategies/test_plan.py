@@ -27,9 +27,7 @@ V3_POOL = Address(b"\xa3" * 20)
 
 def _leg(kind: str, token_in: Address, amount_in: int, token_out: Address, amount_out: int) -> Leg:
     pool = V2_POOL if kind == "v2" else V3_POOL
-    return Leg(
-        pool=pool, kind=kind, token_in=token_in, amount_in=amount_in, token_out=token_out, amount_out=amount_out
-    )
+    return Leg(pool=pool, kind=kind, token_in=token_in, amount_in=amount_in, token_out=token_out, amount_out=amount_out)
 
 
 def _plan(first: str, second: str, **changes: object) -> Plan:

@@ -151,9 +151,7 @@ def encode_packed(packed: PackedPlan) -> bytes:
     out += _fit("last_block", packed.last_block, 5)
     out += _fit("floor_amount", packed.floor_amount, 16)
     for leg in packed.legs:
-        out.append(
-            _ZERO_FOR_ONE * leg.is_zero_for_one + _V3_STYLE * leg.is_v3_style + _BY_FACTORY * leg.is_by_factory
-        )
+        out.append(_ZERO_FOR_ONE * leg.is_zero_for_one + _V3_STYLE * leg.is_v3_style + _BY_FACTORY * leg.is_by_factory)
         out += _sized("pool", leg.pool, 20)
         out += _fit("amount", leg.amount, 16, least=1)
     if not packed.legs[0].is_v3_style:
