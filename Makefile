@@ -13,7 +13,7 @@ ARGS   ?=
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help setup tools setup-contracts setup-peers run test test-python test-contracts audit-contracts \
-	bench soak lint types layers verify-cases docs lock clean
+	bench soak lint types layers verify-cases docs picture lock clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,6 +68,9 @@ verify-cases: setup ## the archived blocks are there and hold together
 
 docs: setup      ## write the generated reference pages
 	@$(BIN)/python scripts/make_reference.py
+
+picture: tools   ## draw the README's picture anew, from a run
+	@$(BIN)/python scripts/make_picture.py
 
 lock:            ## resolve the locks anew, without an index named in them
 	@$(BIN)/python scripts/make_locks.py
