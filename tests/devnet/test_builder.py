@@ -226,6 +226,27 @@ async def test_a_transaction_waits_for_the_nonce_before_it_whatever_it_pays(by_p
     assert order_of(built, other, poor, rich) == [0, 1, 2]
 
 
+async def test_a_bundle_follows_the_mempool_transaction_before_its_nonce_and_brings_its_own(by_profit: World) -> None:
+    poor, other = sign(KEYS[0], 0, tip=1), sign(KEYS[1], 0, tip=2 * GWEI)
+    ours = [sign(KEYS[0], nonce, to=PAYER, gas=60_000, value=10**16) for nonce in (1, 2)]
+    for transaction in (other, poor):
+        by_profit.mempool.add(transaction.raw)
+    by_profit.builder.bundles.insert(bundle(*ours))
+    built = await by_profit.builder.build(await by_profit.env())
+    assert order_of(built, other, poor, *ours) == [0, 1, 2, 3] and built.drops == ()
+
+
+async def test_a_bundle_whose_nonce_comes_only_later_in_the_block_is_not_moved_there(archived: World) -> None:
+    target, earlier = sign(KEYS[0], 0), sign(KEYS[5], 0)
+    ours = sign(KEYS[5], 1, to=PAYER, gas=60_000, value=10**15)
+    for transaction in (target, earlier):
+        archived.mempool.add(transaction.raw)
+    archived.builder.bundles.insert(bundle(target, ours))
+    built = await archived.builder.build(await archived.env())
+    assert order_of(built, target, earlier, ours) == [0, 1, None]
+    assert reasons(built) == {ours.hash: Reason.NOT_AT_ITS_PLACE}
+
+
 async def test_a_refund_is_paid_at_the_end_of_the_block_to_the_wei(by_profit: World) -> None:
     recipient = b"\x77" * 20
     ours = sign(KEYS[5], 0, to=PAYER, gas=60_000, value=10**16, tip=0)
@@ -264,7 +285,7 @@ async def test_a_rival_with_the_same_nonce_never_replaces_the_better_bundle_in_t
     target = sign(KEYS[0], 0)
     archived.mempool.add(target.raw)
     better = sign(KEYS[5], 0, to=PAYER, gas=60_000, value=10**16, tip=GWEI)
-    tippier = sign(KEYS[5], 0, to=PAYER, gas=60_000, value=1, tip=50 * GWEI)
+    tippier = sign(KEYS[5], 0, to=PAYER, gas=60_000, value=1, tip=50 * GWEI, cap=200 * GWEI)
     for transaction in (tippier, better):
         archived.builder.bundles.insert(bundle(target, transaction))
     built = await archived.builder.build(await archived.env())

@@ -239,6 +239,7 @@ async def test_a_simulation_equals_what_is_mined(client: Client, state: str) -> 
     asked = {"txs": ["0x" + tx.raw.hex() for tx in bundle], "blockNumber": "0x2", "stateBlockNumber": state}
     result = await client.call("eth_callBundle", asked)
     head = await client.world.anvil.call("eth_blockNumber")
+    assert await client.world.anvil.call("txpool_status") == {"pending": "0x0", "queued": "0x0"}  # nothing leaks
     if state == "0x1":
         await client.world.anvil.call("anvil_rollback", 1)
         assert head == "0x2"
@@ -267,6 +268,7 @@ async def test_a_simulation_names_a_wrong_nonce_in_the_relays_words(client: Clie
     bad = sign(KEYS[0], 3)
     asked = {"txs": ["0x" + bad.raw.hex()], "blockNumber": "0x1", "stateBlockNumber": state}
     error = (await client.call("eth_callBundle", asked))["error"]
+    assert await client.world.anvil.call("txpool_status") == {"pending": "0x0", "queued": "0x0"}
     assert error["code"] == -32000
     address = Account.from_key(b"\x01" * 32).address.lower()
     assert error["message"] == f"err: nonce too high: address {address}, tx: 3 state: 0; txhash 0x{bad.hash.hex()}"

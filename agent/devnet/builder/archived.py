@@ -52,7 +52,7 @@ async def build_archived(
             await maker.keep(undisturbed)
             return _outcome(undisturbed, undisturbed, public, [], [], drops), undisturbed
         await maker.undo(undisturbed)
-    placed = _find_places(public, bundles, undisturbed, drops)
+    placed = _find_places(public, bundles, drops)
     await _rank_at_each_place(maker, env, public, placed)
     while True:
         block = await maker.make(_sequence(public, placed), env)
@@ -67,9 +67,7 @@ async def build_archived(
     return _outcome(block, undisturbed, public, placed, payments, drops), block
 
 
-def _find_places(
-    public: Sequence[PendingTransaction], bundles: Sequence[Bundle], undisturbed: MinedBlock, drops: list[Drop]
-) -> list[_Placed]:
+def _find_places(public: Sequence[PendingTransaction], bundles: Sequence[Bundle], drops: list[Drop]) -> list[_Placed]:
     order = {transaction.hash: i for i, transaction in enumerate(public)}
     placed = []
     for bundle in bundles:
@@ -83,8 +81,6 @@ def _find_places(
             drops.append(Drop(bundle, Reason.NOT_AT_ITS_PLACE, "a mempool transaction would stand behind our own"))
         elif not own:
             drops.append(Drop(bundle, Reason.EMPTY_BUNDLE, "all of it is in the mempool"))
-        elif targets and targets[-1] not in undisturbed.index_by_hash:
-            drops.append(Drop(bundle, Reason.TARGET_NOT_IN_BLOCK, f"0x{targets[-1].hex()} is not in the block"))
         else:
             placed.append(_Placed(bundle, targets[-1] if targets else None, count, own))
     return placed
@@ -141,9 +137,6 @@ async def _first_failure(
             if entry.own:
                 return True
             drops.append(Drop(entry.bundle, Reason.EMPTY_BUNDLE, "every transaction of its own was left out"))
-            return entry
-        if verdict.reason is None and behind is None and block.index(entry.own[0].hash) != 0:
-            drops.append(Drop(entry.bundle, Reason.NOT_AT_ITS_PLACE, "not at the top of the block"))
             return entry
         if verdict.reason is not None:
             drops.append(Drop(entry.bundle, verdict.reason, verdict.detail))

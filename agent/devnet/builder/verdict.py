@@ -33,10 +33,11 @@ async def judge(
 ) -> Verdict:
     """Whether `own`, what is left of the bundle's transactions, stands in the block as its sender allows.
 
-    `behind` is the transaction that must stand directly before them. The first transaction that does not fit decides.
+    `behind` is the transaction that must stand directly before them; None: they open the block. The first transaction
+    that does not fit decides.
     """
     fates: list[Fate] = [Fate.DROPPED] * (len(bundle.transactions) - len(own))
-    place = block.index(behind) if behind is not None else None
+    place = -1 if behind is None else block.index(behind)
     for transaction in own:
         listed = bundle.listed(transaction.hash)
         index = block.index(transaction.hash)
