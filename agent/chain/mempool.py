@@ -21,7 +21,7 @@ import msgspec
 from agent.chain.client import Rpc
 from agent.chain.heads import WRONG_CHAIN
 from agent.chain.jsonrpc import RpcError
-from agent.chain.pending import PendingTransaction
+from agent.chain.pending import PendingTransaction, pending_from_json, with_source
 from agent.chain.reconnect import Pauses
 from agent.chain.stream import StreamRpc
 from agent.errors import OutcomeUnknown, ProtocolError, SetupError
@@ -140,7 +140,12 @@ class MempoolFeed:
 
     async def _subscribe(self, rpc: StreamRpc) -> Any:
         try:
-            return await rpc.subscribe(["newPendingTransactions", True], PendingTransaction | str, self.arrived)  # type: ignore[arg-type] # a union is a decodable type
+            return await rpc.subscribe(
+                ["newPendingTransactions", True],
+                PendingTransaction | str,  # type: ignore[arg-type] # a union is a decodable type
+                self.arrived,
+                keep=_keep_source,
+            )
         except RpcError:
             return await rpc.subscribe(["newPendingTransactions"], str, self.arrived)
 
@@ -197,8 +202,8 @@ class MempoolFeed:
 
     def _take(self, tree: Any) -> None:
         try:
-            self.arrived(msgspec.convert(tree, PendingTransaction))
-        except msgspec.ValidationError:
+            self.arrived(pending_from_json(msgspec.json.encode(tree)))
+        except msgspec.DecodeError:
             self.malformed += 1
 
     def _put(self, event: MempoolEvent) -> None:
@@ -213,6 +218,11 @@ class MempoolFeed:
         self._dropped += count
         self.lost += count
         self._wake.set()
+
+
+def _keep_source(item: PendingTransaction | str, message: bytes) -> None:
+    if not isinstance(item, str):
+        with_source(item, message)
 
 
 def pending_to(events: Sequence[MempoolEvent], addresses: frozenset[str]) -> list[PendingTransaction]:

@@ -1,7 +1,8 @@
-"""A pending transaction as the node sends it: decoded once into text fields, turned into values where it matters.
+"""A pending transaction as the node sends it: what decides is decoded at once, the rest where it matters.
 
 Of a burst of thousands only some touch a pool we know; which ones, `to` and `selector` tell without converting
-anything. `transaction` makes the value of `agent.eth.transactions`, with integers and bytes.
+anything. The node's bytes are kept, and `transaction` reads from them the value of `agent.eth.transactions`, with
+signature, access list and all, as integers and bytes. Decoding all fields of all of them costs twice as much.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _WireAuthorization(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class PendingTransaction(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """The transaction object of the execution API, text as it came. `sender` is the node's word; the sender that
+    """What is asked of every pending transaction, text as it came. `sender` is the node's word; the sender that
     counts is recovered from the signature by `transaction().sender`."""
 
     hash: str
@@ -47,20 +48,12 @@ class PendingTransaction(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     gas: str
     value: str
     input: str
-    r: str
-    s: str
     to: str | None = None
-    type: str = "0x0"
-    chain_id: str | None = None
     gas_price: str | None = None
     max_fee_per_gas: str | None = None
     max_priority_fee_per_gas: str | None = None
-    max_fee_per_blob_gas: str | None = None
-    blob_versioned_hashes: tuple[str, ...] = ()
-    access_list: tuple[_WireAccess, ...] | None = None
-    authorization_list: tuple[_WireAuthorization, ...] | None = None
-    v: str | None = None
-    y_parity: str | None = None
+    source: bytes = msgspec.field(default=b"", name="read from")
+    """The message or object that it was read from. The name is none that a node sends."""
 
     @property
     def value_wei(self) -> int:
@@ -85,11 +78,50 @@ class PendingTransaction(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     def transaction(self) -> Transaction:
         """The values. TransactionError for text that makes no transaction. `raw` of the result checks the hash."""
         try:
-            return self._transaction()
-        except (ValueError, TypeError) as error:
+            notification = _notification.decode(self.source)
+            wire = notification.params.result if notification.params is not None else _object.decode(self.source)
+            return wire.values()
+        except (ValueError, TypeError) as error:  # msgspec's errors are ValueErrors
             raise TransactionError(f"pending transaction {self.hash[:66]}: {str(error)[:160]}") from error
 
-    def _transaction(self) -> Transaction:
+
+def pending_from_json(source: bytes) -> PendingTransaction:
+    """From a transaction object, or from the notification that holds one; msgspec.DecodeError for anything else."""
+    notification = _hot_notification.decode(source)
+    pending = _hot_object.decode(source) if notification.params is None else notification.params.result
+    return with_source(pending, source)
+
+
+def with_source(pending: PendingTransaction, source: bytes) -> PendingTransaction:
+    """The same value, now with the bytes that it was decoded from; for its maker alone."""
+    msgspec.structs.force_setattr(pending, "source", source)
+    return pending
+
+
+class _WireTransaction(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The whole transaction object of the execution API."""
+
+    hash: str
+    nonce: str
+    gas: str
+    value: str
+    input: str
+    r: str
+    s: str
+    to: str | None = None
+    type: str = "0x0"
+    chain_id: str | None = None
+    gas_price: str | None = None
+    max_fee_per_gas: str | None = None
+    max_priority_fee_per_gas: str | None = None
+    max_fee_per_blob_gas: str | None = None
+    blob_versioned_hashes: tuple[str, ...] = ()
+    access_list: tuple[_WireAccess, ...] | None = None
+    authorization_list: tuple[_WireAuthorization, ...] | None = None
+    v: str | None = None
+    y_parity: str | None = None
+
+    def values(self) -> Transaction:
         kind = from_quantity(self.type)
         if kind not in range(SET_CODE + 1):
             raise TransactionError(f"unknown transaction type {kind}")
@@ -131,6 +163,28 @@ class PendingTransaction(msgspec.Struct, frozen=True, gc=False, rename="camel"):
         if v >= 35:
             return (v - 35) // 2, (v - 35) % 2
         raise TransactionError(f"v cannot be {v}")
+
+
+class _Params(msgspec.Struct, frozen=True, gc=False):
+    result: _WireTransaction
+
+
+class _Notification(msgspec.Struct, frozen=True, gc=False):
+    params: _Params | None = None
+
+
+class _HotParams(msgspec.Struct, frozen=True, gc=False):
+    result: PendingTransaction
+
+
+class _HotNotification(msgspec.Struct, frozen=True, gc=False):
+    params: _HotParams | None = None
+
+
+_notification = msgspec.json.Decoder(_Notification)
+_object = msgspec.json.Decoder(_WireTransaction)
+_hot_notification = msgspec.json.Decoder(_HotNotification)
+_hot_object = msgspec.json.Decoder(PendingTransaction)
 
 
 def _present(text: str | None, name: str) -> str:

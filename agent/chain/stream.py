@@ -58,12 +58,13 @@ _envelopes = msgspec.json.Decoder(list[_Envelope])
 class Subscription(Generic[T]):
     """One `eth_subscribe`. Notifications that are not of the expected type are counted in `malformed` and dropped."""
 
-    __slots__ = ("_decoder", "_sink", "id", "malformed")
+    __slots__ = ("_decoder", "_keep", "_sink", "id", "malformed")
 
-    def __init__(self, kind: type[T], sink: Callable[[T], None]) -> None:
+    def __init__(self, kind: type[T], sink: Callable[[T], None], keep: Callable[[T, bytes], object] | None) -> None:
         # A class built at run time is beyond the type checker; the decoder makes T of it all the same.
         self._decoder: msgspec.json.Decoder[_Message[T]] = msgspec.json.Decoder(_Message[kind])  # type: ignore[valid-type]
         self._sink = sink
+        self._keep = keep
         self.id = ""
         self.malformed = 0
 
@@ -73,10 +74,12 @@ class Subscription(Generic[T]):
         except (msgspec.DecodeError, RecursionError):
             self.malformed += 1
             return
-        if params.subscription == self.id:
-            self._sink(params.result)
-        else:
+        if params.subscription != self.id:
             self.malformed += 1
+            return
+        if self._keep is not None:
+            self._keep(params.result, message)
+        self._sink(params.result)
 
 
 class StreamRpc(JsonRpcClient):
@@ -110,9 +113,19 @@ class StreamRpc(JsonRpcClient):
         """Waits until the connection has ended; the reason."""
         return await asyncio.shield(self._ended)
 
-    async def subscribe(self, params: Sequence[Any], kind: type[T], sink: Callable[[T], None]) -> Subscription[T]:
-        """Calls `sink` with each result, decoded as `kind`. RpcError where the node offers no such subscription."""
-        subscription = Subscription(kind, sink)
+    async def subscribe(
+        self,
+        params: Sequence[Any],
+        kind: type[T],
+        sink: Callable[[T], None],
+        *,
+        keep: Callable[[T, bytes], object] | None = None,
+    ) -> Subscription[T]:
+        """Calls `sink` with each result, decoded as `kind`; `keep` before it, with the message the result came from.
+
+        RpcError where the node offers no such subscription.
+        """
+        subscription = Subscription(kind, sink, keep)
         request_id = next(self._ids)
         self._subscribing[request_id] = subscription
         try:
