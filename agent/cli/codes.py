@@ -51,6 +51,10 @@ ERRORS: dict[str, Page] = {
         "Use https; plain http is for this machine alone.",
     ),
     "E_DISK": Page("A file could not be written.", "Make room, or choose another place; what was read is kept."),
+    "E_EXECUTOR_CODE": Page(
+        "The code at the executor's address is not what was built.",
+        "Do not use that contract; deploy again, or correct onchain.executor.",
+    ),
     "E_HALTED": Page("A breaker or the guard has stopped the agent.", "Find out why, then let a person reset it."),
     "E_JOURNAL_CORRUPT": Page(
         "A record of the journal fails its checksum.",

@@ -20,6 +20,8 @@ from agent.settings import Settings
 
 PREFIX = "MEV_AGENT__"
 DEFAULT_FILE = "mev-agent.toml"
+OTHER_VARIABLES = frozenset({"MEV_AGENT__KEYSTORE_PASSWORD"})
+"""Ours, and not keys of the configuration: read by what needs them, and never shown."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -138,7 +140,7 @@ def _add_files(layers: Layers, files: Sequence[Path]) -> tuple[str, ...]:
 
 def _add_environment(layers: Layers, environment: Mapping[str, str]) -> None:
     for name in sorted(environment):
-        if name.startswith(PREFIX):
+        if name.startswith(PREFIX) and name not in OTHER_VARIABLES:
             path = tuple(part.lower() for part in name.removeprefix(PREFIX).split("__"))
             _add_text(layers, path, environment[name], Origin(f"env {name}"))
 

@@ -143,6 +143,12 @@ def test_an_unknown_variable_of_ours_is_a_mistake_with_a_suggestion() -> None:
     assert line == "env MEV_AGENT__RISK__MIN_NET  risk.min_net - unknown key; did you mean min_net_wei?"
 
 
+def test_the_password_of_a_keystore_is_ours_and_is_neither_a_key_nor_kept() -> None:
+    loaded = load_settings(environment={"MEV_AGENT__KEYSTORE_PASSWORD": "very-secret"})
+    assert "very-secret" not in repr(loaded)
+    assert loaded.origins == {}
+
+
 def test_an_option_without_a_value_is_a_mistake() -> None:
     (line,) = mistakes(overrides=("risk.min_net_wei",))
     assert "must be KEY=VALUE" in line
