@@ -18,7 +18,6 @@ from executor_world import (
     plan,
     plant_pairs,
     rpc,
-    set_slot,
     text,
 )
 from web3 import HTTPProvider, Web3
