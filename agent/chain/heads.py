@@ -159,7 +159,7 @@ class HeadFeed:
             if latest is not None and not await self._take(rpc, latest):
                 return
 
-    def _header_arrived(self, wire: WireHeader) -> None:
+    def _header_arrived(self, wire: WireHeader, _: bytes) -> None:
         self._unread.append(wire)
         self._wake.set()
 

@@ -17,11 +17,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec.structs import force_setattr as keep_source
 
 from agent.chain.client import Rpc
 from agent.chain.heads import WRONG_CHAIN
 from agent.chain.jsonrpc import RpcError
-from agent.chain.pending import PendingTransaction, pending_from_json, with_source
+from agent.chain.pending import PendingTransaction, pending_from_json
 from agent.chain.reconnect import Pauses
 from agent.chain.stream import StreamRpc
 from agent.errors import OutcomeUnknown, ProtocolError, SetupError
@@ -144,13 +145,12 @@ class MempoolFeed:
                 ["newPendingTransactions", True],
                 PendingTransaction | str,  # type: ignore[arg-type] # a union is a decodable type
                 self.arrived,
-                keep=_keep_source,
             )
         except RpcError:
             return await rpc.subscribe(["newPendingTransactions"], str, self.arrived)
 
-    def arrived(self, item: PendingTransaction | str) -> None:
-        """A notification: the transaction, or its hash from a node that sends no bodies."""
+    def arrived(self, item: PendingTransaction | str, message: bytes) -> None:
+        """A transaction and the bytes it was read from, or its hash from a node that sends no bodies."""
         if isinstance(item, str):
             if item not in self._seen:
                 self._unfetched.append(item)
@@ -162,6 +162,7 @@ class MempoolFeed:
             self.duplicates += 1
             return
         seen[item.hash] = None
+        keep_source(item, "source", message)
         if len(seen) > MAX_REMEMBERED:
             del seen[next(iter(seen))]
         events = self._events
@@ -202,7 +203,8 @@ class MempoolFeed:
 
     def _take(self, tree: Any) -> None:
         try:
-            self.arrived(pending_from_json(msgspec.json.encode(tree)))
+            source = msgspec.json.encode(tree)
+            self.arrived(pending_from_json(source), source)
         except msgspec.DecodeError:
             self.malformed += 1
 
@@ -218,11 +220,6 @@ class MempoolFeed:
         self._dropped += count
         self.lost += count
         self._wake.set()
-
-
-def _keep_source(item: PendingTransaction | str, message: bytes) -> None:
-    if not isinstance(item, str):
-        with_source(item, message)
 
 
 def pending_to(events: Sequence[MempoolEvent], addresses: frozenset[str]) -> list[PendingTransaction]:

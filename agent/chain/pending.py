@@ -89,11 +89,6 @@ def pending_from_json(source: bytes) -> PendingTransaction:
     """From a transaction object, or from the notification that holds one; msgspec.DecodeError for anything else."""
     notification = _hot_notification.decode(source)
     pending = _hot_object.decode(source) if notification.params is None else notification.params.result
-    return with_source(pending, source)
-
-
-def with_source(pending: PendingTransaction, source: bytes) -> PendingTransaction:
-    """The same value, now with the bytes that it was decoded from; for its maker alone."""
     msgspec.structs.force_setattr(pending, "source", source)
     return pending
 

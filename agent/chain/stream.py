@@ -58,28 +58,26 @@ _envelopes = msgspec.json.Decoder(list[_Envelope])
 class Subscription(Generic[T]):
     """One `eth_subscribe`. Notifications that are not of the expected type are counted in `malformed` and dropped."""
 
-    __slots__ = ("_decoder", "_keep", "_sink", "id", "malformed")
+    __slots__ = ("_decode", "_sink", "id", "malformed")
 
-    def __init__(self, kind: type[T], sink: Callable[[T], None], keep: Callable[[T, bytes], object] | None) -> None:
+    def __init__(self, kind: type[T], sink: Callable[[T, bytes], None]) -> None:
         # A class built at run time is beyond the type checker; the decoder makes T of it all the same.
-        self._decoder: msgspec.json.Decoder[_Message[T]] = msgspec.json.Decoder(_Message[kind])  # type: ignore[valid-type]
+        decoder: msgspec.json.Decoder[_Message[T]] = msgspec.json.Decoder(_Message[kind])  # type: ignore[valid-type]
+        self._decode = decoder.decode
         self._sink = sink
-        self._keep = keep
         self.id = ""
         self.malformed = 0
 
     def deliver(self, message: bytes) -> None:
         try:
-            params = self._decoder.decode(message).params
+            params = self._decode(message).params
         except (msgspec.DecodeError, RecursionError):
             self.malformed += 1
             return
-        if params.subscription != self.id:
+        if params.subscription == self.id:
+            self._sink(params.result, message)
+        else:
             self.malformed += 1
-            return
-        if self._keep is not None:
-            self._keep(params.result, message)
-        self._sink(params.result)
 
 
 class StreamRpc(JsonRpcClient):
@@ -114,18 +112,13 @@ class StreamRpc(JsonRpcClient):
         return await asyncio.shield(self._ended)
 
     async def subscribe(
-        self,
-        params: Sequence[Any],
-        kind: type[T],
-        sink: Callable[[T], None],
-        *,
-        keep: Callable[[T, bytes], object] | None = None,
+        self, params: Sequence[Any], kind: type[T], sink: Callable[[T, bytes], None]
     ) -> Subscription[T]:
-        """Calls `sink` with each result, decoded as `kind`; `keep` before it, with the message the result came from.
+        """Calls `sink` with each result, decoded as `kind`, and with the message that it came in.
 
         RpcError where the node offers no such subscription.
         """
-        subscription = Subscription(kind, sink, keep)
+        subscription = Subscription(kind, sink)
         request_id = next(self._ids)
         self._subscribing[request_id] = subscription
         try:

@@ -23,6 +23,7 @@ TIMEOUT_S = 30.0
 PING_AFTER_S = 5.0
 PONG_WITHIN_S = 5.0
 _UNACKNOWLEDGED_MS = 10_000
+_TEXT = WSMsgType.TEXT
 
 # What picows would log reaches our callers as the reason of `wait_closed`; its text stays off the user's terminal.
 _silent = logging.getLogger("agent.chain.picows")
@@ -106,14 +107,17 @@ class _Listener(WSListener):
     def __init__(self, rpc: WsRpc) -> None:
         super().__init__()
         self._rpc = rpc
+        self._arrived = rpc._message_arrived
         self._fragments: list[bytes] = []
         self._fragment_bytes = 0
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if kind is WSMsgType.TEXT or kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
+        if kind is _TEXT and frame.fin and not self._fragments:  # nearly every frame
+            self._arrived(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.TEXT or kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
             if frame.fin and not self._fragments:
-                self._rpc._message_arrived(frame.get_payload_as_bytes())
+                self._arrived(frame.get_payload_as_bytes())
             else:
                 self._fragment(transport, frame)
         elif kind is WSMsgType.CLOSE:
@@ -134,7 +138,7 @@ class _Listener(WSListener):
             message = b"".join(self._fragments)
             self._fragments.clear()
             self._fragment_bytes = 0
-            self._rpc._message_arrived(message)
+            self._arrived(message)
 
 
 def _bound_silence(transport: WSTransport) -> None:

@@ -92,10 +92,10 @@ async def test_what_waited_before_and_what_comes_after_is_seen_once_and_whole(ch
 @pytest.mark.anvil
 async def test_a_node_that_sends_only_hashes_is_asked_for_the_bodies(chain_node):
     class Terse(WsRpc):
-        async def subscribe(self, params, kind, sink, *, keep=None):
+        async def subscribe(self, params, kind, sink):
             if len(params) > 1:
                 raise RpcError("invalid params", rpc_code=-32602)
-            return await super().subscribe(params, kind, sink, keep=keep)
+            return await super().subscribe(params, kind, sink)
 
     await chain_node.call("anvil_setBalance", Account.from_key(KEY).address, hex(10**20))
     async with watching(lambda: Terse.connect(chain_node.ws_url)) as feed:
@@ -136,7 +136,8 @@ async def test_a_reader_that_is_behind_learns_how_many_it_lost(mainnet):
     trees = case["transactions"][:10]
     feed = MempoolFeed(lambda: WsRpc.connect("ws://127.0.0.1:1"), chain_id=1, max_waiting=4)
     for tree in [*trees, trees[-1]]:
-        feed.arrived(pending_from_json(json.dumps(tree).encode()))
+        source = json.dumps(tree).encode()
+        feed.arrived(pending_from_json(source), source)
     events = await feed.read()
     assert events[0] == Lost(6) and [event.hash for event in events[1:]] == [tree["hash"] for tree in trees[6:]]
     assert feed.lost == 6 and feed.duplicates == 1

@@ -120,7 +120,7 @@ async def test_no_notification_between_the_answer_and_its_asker_is_lost(connect)
     seen: list[int] = []
     done = asyncio.Event()
 
-    def sink(value: int) -> None:
+    def sink(value: int, message: bytes) -> None:
         seen.append(value)
         if value == 3:
             done.set()
@@ -143,7 +143,7 @@ async def test_a_subscription_that_is_refused_raises(connect):
 
     rpc = await connect(script)
     with pytest.raises(RpcError, match="no such"):
-        await rpc.subscribe(["newThings"], int, lambda value: None)
+        await rpc.subscribe(["newThings"], int, lambda value, message: None)
 
 
 async def test_when_the_connection_ends_reads_fail_and_writes_are_unknown(connect):
