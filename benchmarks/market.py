@@ -29,7 +29,10 @@ def market() -> PoolSet:
         depth = chance.randrange(10**20, 10**22)
         pools.append(
             V2Pool(
-                address=Address((10**6 + number).to_bytes(20, "big")), token0=token0, token1=token1, fee_pips=3000,
+                address=Address((10**6 + number).to_bytes(20, "big")),
+                token0=token0,
+                token1=token1,
+                fee_pips=3000,
                 reserve0=int(depth / worth[token0] * chance.uniform(0.995, 1.005)),
                 reserve1=int(depth / worth[token1] * chance.uniform(0.995, 1.005)),
             )

@@ -41,8 +41,14 @@ def run() -> dict[str, object]:
     for block in range(BLOCKS):
         after = changed(pools, block)
         opportunities = find_opportunities(
-            after, cycles, touched=after.differences(pools), state=StateName(Hash32(bytes(32)), None),
-            block_number=block, after_transaction=None, before=pools, screen=screen,
+            after,
+            cycles,
+            touched=after.differences(pools),
+            state=StateName(Hash32(bytes(32)), None),
+            block_number=block,
+            after_transaction=None,
+            before=pools,
+            screen=screen,
         )
         found += len(opportunities)
         pools = after
@@ -52,12 +58,19 @@ def run() -> dict[str, object]:
     gc.collect()
     end = resident_mb()
     return {
-        "pools": len(pools), "cycles": len(cycles.cycles), "blocks": BLOCKS, "opportunities": int(found),
-        "empty_mb": round(empty, 1), "built_mb": round(built - empty, 1), "process_mb": round(end, 1),
-        "growth_mb": round(end - early, 2), "gate_mb": GATE_MB, "gate_growth_mb": GATE_GROWTH_MB,
+        "pools": len(pools),
+        "cycles": len(cycles.cycles),
+        "blocks": BLOCKS,
+        "opportunities": int(found),
+        "empty_mb": round(empty, 1),
+        "built_mb": round(built - empty, 1),
+        "process_mb": round(end, 1),
+        "growth_mb": round(end - early, 2),
+        "gate_mb": GATE_MB,
+        "gate_growth_mb": GATE_GROWTH_MB,
         "passed": end <= GATE_MB and end - early <= GATE_GROWTH_MB,
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(), indent=2))  # noqa: T201
+    print(json.dumps(run(), indent=2))

@@ -28,12 +28,20 @@ _WETH, _USDC = Address(bytes([2]) * 20), Address(bytes([1]) * 20)
 def two_pairs() -> Route:
     """WETH/USDC on two pairs of unequal depth, 1.5 % apart."""
     deep = V2Pool(
-        address=Address(bytes([11]) * 20), token0=_USDC, token1=_WETH, fee_pips=3000,
-        reserve0=48_213_557_914_223, reserve1=15_102_448_920_117_660_241_337,
+        address=Address(bytes([11]) * 20),
+        token0=_USDC,
+        token1=_WETH,
+        fee_pips=3000,
+        reserve0=48_213_557_914_223,
+        reserve1=15_102_448_920_117_660_241_337,
     )
     shallow = V2Pool(
-        address=Address(bytes([12]) * 20), token0=_USDC, token1=_WETH, fee_pips=3000,
-        reserve0=9_871_220_041_776, reserve1=3_045_771_938_201_448_119_020,
+        address=Address(bytes([12]) * 20),
+        token0=_USDC,
+        token1=_WETH,
+        fee_pips=3000,
+        reserve0=9_871_220_041_776,
+        reserve1=3_045_771_938_201_448_119_020,
     )
     return [(shallow, _WETH), (deep, _USDC)]
 
@@ -44,7 +52,11 @@ def over_ticks() -> Route:
     price_x96 = pool.sqrt_price_x96
     usdc = 10**18
     pair = V2Pool(
-        address=Address(bytes([13]) * 20), token0=_USDC, token1=_WETH, fee_pips=3000, reserve0=usdc,
+        address=Address(bytes([13]) * 20),
+        token0=_USDC,
+        token1=_WETH,
+        fee_pips=3000,
+        reserve0=usdc,
         reserve1=usdc * price_x96 * price_x96 * 98 // (100 << 192),
     )
     return [(pair, _WETH), (pool, _USDC)]
@@ -79,4 +91,4 @@ def run() -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(), indent=2))  # noqa: T201
+    print(json.dumps(run(), indent=2))

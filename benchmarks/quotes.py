@@ -36,8 +36,14 @@ def ladder_pool() -> V3Pool:
         liquidity += amount
     price = (sqrt_ratio_at_tick(middle + 5) + sqrt_ratio_at_tick(middle + 6)) // 2
     return V3Pool(
-        address=Address(bytes([3]) * 20), token0=_TOKEN0, token1=_TOKEN1, fee_pips=500, sqrt_price_x96=price,
-        tick=middle + 5, liquidity=liquidity, ticks=TickMap(by_tick, tick_spacing=_SPACING, known_words=None),
+        address=Address(bytes([3]) * 20),
+        token0=_TOKEN0,
+        token1=_TOKEN1,
+        fee_pips=500,
+        sqrt_price_x96=price,
+        tick=middle + 5,
+        liquidity=liquidity,
+        ticks=TickMap(by_tick, tick_spacing=_SPACING, known_words=None),
     )
 
 
@@ -66,22 +72,24 @@ def run() -> dict[str, object]:
         for ticks, gate in GATES.items():
             amount = _amount_crossing(pool, token_in, ticks)
             table = partial(pool.quote_exact_in, token_in, amount)
-            walk: Callable[[], object] = partial(
-                loop, pool.sqrt_price_x96, pool.liquidity, pool.fee_pips, ends, amount
-            )
+            walk: Callable[[], object] = partial(loop, pool.sqrt_price_x96, pool.liquidity, pool.fee_pips, ends, amount)
             assert table().amount_out == walk(), "the table and the loop differ"
             assert table().crossed == ticks
-            timed = medians_ns(
-                {"loop": walk, "table": table}, calls={"loop": _CALLS[ticks], "table": 4000}
-            )
+            timed = medians_ns({"loop": walk, "table": table}, calls={"loop": _CALLS[ticks], "table": 4000})
             compared = ratio(timed, "loop", "table")
             figures[f"v3_{name}_{ticks}"] = {
                 "loop_ns": round(statistics.median(timed["loop"])),
                 "table_ns": round(statistics.median(timed["table"])),
-                **compared, "gate": gate, "passed": compared["max"] >= gate,
+                **compared,
+                "gate": gate,
+                "passed": compared["max"] >= gate,
             }
     pair = V2Pool(
-        address=Address(bytes([4]) * 20), token0=_TOKEN0, token1=_TOKEN1, fee_pips=3000, reserve0=10**14,
+        address=Address(bytes([4]) * 20),
+        token0=_TOKEN0,
+        token1=_TOKEN1,
+        fee_pips=3000,
+        reserve0=10**14,
         reserve1=10**22,
     )
     for name, call in (
@@ -102,4 +110,4 @@ def _amount_crossing(pool: V3Pool, token_in: Address, ticks: int) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(), indent=2))  # noqa: T201
+    print(json.dumps(run(), indent=2))

@@ -65,14 +65,20 @@ def run() -> dict[str, object]:
     )
     same, full = ratio(timed, "same", "screen"), ratio(timed, "all", "screen")
     return {
-        "pools": len(pools), "cycles": len(cycles.cycles), "touched_pools": len(touched), "dirty_cycles": len(dirty),
-        "exact_positives": len(positives), "survivors": len(survivors), "lost": 0,
+        "pools": len(pools),
+        "cycles": len(cycles.cycles),
+        "touched_pools": len(touched),
+        "dirty_cycles": len(dirty),
+        "exact_positives": len(positives),
+        "survivors": len(survivors),
+        "lost": 0,
         **{f"{name}_us": round(statistics.median(figures) / 1000, 2) for name, figures in timed.items()},
         "against_same": {**same, "gate": GATE_SAME, "passed": same["max"] >= GATE_SAME},
         "against_all": {**full, "gate": GATE_ALL, "passed": full["max"] >= GATE_ALL},
-        "index_built_ms": round(built_ns / 1e6, 1), "screen_moved_us": round(moved_ns / 1000, 1),
+        "index_built_ms": round(built_ns / 1e6, 1),
+        "screen_moved_us": round(moved_ns / 1000, 1),
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(), indent=2))  # noqa: T201
+    print(json.dumps(run(), indent=2))

@@ -27,7 +27,7 @@ class Depth(msgspec.Struct, frozen=True, gc=False):
 
 
 class PoolView(msgspec.Struct, frozen=True):
-    """One pool of a pair. The mid price is without fee: units of token1 per unit of token0 = numerator / denominator."""
+    """One pool of a pair. The mid price, without fee, is numerator / denominator units of token1 per unit of token0."""
 
     pool: Address
     kind: str
@@ -82,8 +82,13 @@ def _spread(token0: Address, token1: Address, pools: Sequence[Pool], sizes: Mapp
     low, high = views[0], views[-1]
     gain, loss = high.mid_numerator * low.mid_denominator, high.mid_denominator * low.mid_numerator
     return Spread(
-        token0=token0, token1=token1, buy_pool=best[1], sell_pool=best[2],
-        mid_spread_pips=(gain - loss) * PIPS // loss, net_spread_pips=best[0], pools=tuple(views),
+        token0=token0,
+        token1=token1,
+        buy_pool=best[1],
+        sell_pool=best[2],
+        mid_spread_pips=(gain - loss) * PIPS // loss,
+        net_spread_pips=best[0],
+        pools=tuple(views),
     )
 
 
@@ -95,8 +100,12 @@ def _view(pool: Pool, token0: Address, token1: Address, sizes: Mapping[Address, 
             quote = pool.quote_exact_in(token_in, amount_in)
             depths.append(Depth(token_in, quote.amount_in, quote.amount_out, quote.completeness))
     return PoolView(
-        pool=pool.address, kind=pool.kind, fee_pips=pool.fee_pips, mid_numerator=numerator * PIPS,
-        mid_denominator=denominator * (PIPS - pool.fee_pips), depths=tuple(depths),
+        pool=pool.address,
+        kind=pool.kind,
+        fee_pips=pool.fee_pips,
+        mid_numerator=numerator * PIPS,
+        mid_denominator=denominator * (PIPS - pool.fee_pips),
+        depths=tuple(depths),
     )
 
 

@@ -44,15 +44,31 @@ class V3Pool:
     """One pool at one state. Immutable but for its lazily built tables; `apply` returns the successor."""
 
     __slots__ = (
-        "_table_down", "_table_up", "address", "fee_pips", "liquidity", "sqrt_price_x96", "tick", "ticks",
-        "token0", "token1",
+        "_table_down",
+        "_table_up",
+        "address",
+        "fee_pips",
+        "liquidity",
+        "sqrt_price_x96",
+        "tick",
+        "ticks",
+        "token0",
+        "token1",
     )
 
     kind: Final = "v3"
 
     def __init__(
-        self, *, address: Address, token0: Address, token1: Address, fee_pips: int, sqrt_price_x96: int, tick: int,
-        liquidity: int, ticks: TickMap,
+        self,
+        *,
+        address: Address,
+        token0: Address,
+        token1: Address,
+        fee_pips: int,
+        sqrt_price_x96: int,
+        tick: int,
+        liquidity: int,
+        ticks: TickMap,
     ) -> None:
         if not 0 <= fee_pips < PIPS:
             raise ValueError(f"a V3 fee is in 0..{PIPS - 1} pips, not {fee_pips}")
@@ -74,8 +90,14 @@ class V3Pool:
     def at(self, *, sqrt_price_x96: int, tick: int, liquidity: int, ticks: TickMap | None = None) -> V3Pool:
         """The same pool at another state; the tick map is shared unless another is given."""
         return V3Pool(
-            address=self.address, token0=self.token0, token1=self.token1, fee_pips=self.fee_pips,
-            sqrt_price_x96=sqrt_price_x96, tick=tick, liquidity=liquidity, ticks=self.ticks if ticks is None else ticks,
+            address=self.address,
+            token0=self.token0,
+            token1=self.token1,
+            fee_pips=self.fee_pips,
+            sqrt_price_x96=sqrt_price_x96,
+            tick=tick,
+            liquidity=liquidity,
+            ticks=self.ticks if ticks is None else ticks,
         )
 
     def quote_exact_in(self, token_in: Address, amount_in: int) -> Quote:
@@ -96,14 +118,14 @@ class V3Pool:
 
     def curve(self, token_in: Address) -> None:
         """The curve has pieces."""
-        return None
+        return
 
     def piece(self, token_in: Address, amount_in: int) -> Piece:
         """The step of the curve that holds `amount_in`."""
         return self.step_table(zero_for_one=self.is_zero_for_one(token_in)).piece(amount_in)
 
     def marginal_price(self, token_in: Address) -> tuple[int, int]:
-        """(numerator, denominator) of the price at size zero after fee; behind a gap, where the next liquidity begins."""
+        """(numerator, denominator) of the price at size zero after fee; in a gap, where liquidity begins again."""
         if not self.liquidity:
             piece = self.piece(token_in, 0)
             return piece.a, piece.b
@@ -185,7 +207,7 @@ class V3Pool:
         return SwapResult(amount0, amount1, price, liquidity, tick, crossed, completeness)
 
     def _cross_gap(self, tick: int, limit: int, *, zero_for_one: bool) -> tuple[int, int, Completeness] | None:
-        """Where a swap without active liquidity ends: (price, tick, why), price 0 for "unknown"; None if a tick stops it.
+        """Where a swap without active liquidity ends: (price, tick, why), price 0 if unknown; None if a tick stops it.
 
         Word boundaries in a gap cost nothing, so only one detail of the contract's steps survives here: a price
         that ends on a boundary going down leaves the tick one below it.
@@ -207,8 +229,12 @@ class V3Pool:
         table = self._table_down if zero_for_one else self._table_up
         if table is None:
             table = StepTable(
-                self.ticks, sqrt_price_x96=self.sqrt_price_x96, tick=self.tick, liquidity=self.liquidity,
-                fee_pips=self.fee_pips, zero_for_one=zero_for_one,
+                self.ticks,
+                sqrt_price_x96=self.sqrt_price_x96,
+                tick=self.tick,
+                liquidity=self.liquidity,
+                fee_pips=self.fee_pips,
+                zero_for_one=zero_for_one,
             )
             if zero_for_one:
                 self._table_down = table
@@ -217,7 +243,7 @@ class V3Pool:
         return table
 
     def apply(self, log: Log) -> V3Pool:
-        """Swap sets price, tick and liquidity; Mint and Burn change ticks; other events change nothing that quotes use."""
+        """Swap sets price, tick and liquidity; Mint and Burn change ticks; no other event changes what quotes use."""
         if log.address != self.address or not log.topics:
             return self
         topic = log.topics[0]
@@ -247,7 +273,7 @@ class V3Pool:
     def inconsistency(self) -> str | None:
         """What contradicts itself in this state, or None.
 
-        Where all words are known: the active liquidity is the sum of liquidityNet up to the tick, and all of it sums to 0.
+        Where all words are known, liquidityNet up to the tick sums to the active liquidity, and all of it to 0.
         """
         if self.ticks.known_words is not None:
             return None

@@ -29,7 +29,8 @@ def amount0_floor(low: int, high: int, liquidity: int) -> int:
 
 def amount0_ceil(low: int, high: int, liquidity: int) -> int:
     """Token0 between two square-root prices, low <= high, rounded up."""
-    return -(-(-(-(liquidity << 96) * (high - low) // high)) // low)
+    whole = -(-(liquidity << 96) * (high - low) // high)
+    return -(-whole // low)
 
 
 def amount1_floor(low: int, high: int, liquidity: int) -> int:
@@ -43,7 +44,7 @@ def amount1_ceil(low: int, high: int, liquidity: int) -> int:
 
 
 def price_after_input(price: int, liquidity: int, amount: int, *, zero_for_one: bool) -> int:
-    """Square-root price after `amount` of input without its fee; up for token0, down for token1, never past the truth."""
+    """Square-root price after `amount` of input without its fee, rounded up for token0 and down for token1."""
     if not zero_for_one:
         return price + (amount << 96) // liquidity
     if not amount:

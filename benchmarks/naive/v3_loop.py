@@ -17,7 +17,8 @@ def quote_down(price: int, liquidity: int, fee: int, stops: Sequence[tuple[int, 
     for target, change in stops:
         after_fee = amount * (_PIPS - fee) // _PIPS
         shifted = liquidity << 96
-        needed = -(-(-(-shifted * (price - target) // price)) // target)
+        whole = -(-shifted * (price - target) // price)
+        needed = -(-whole // target)
         if after_fee < needed:
             product = after_fee * price
             if shifted + product < _UINT256:

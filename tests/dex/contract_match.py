@@ -34,7 +34,11 @@ async def match_v3(oracle: Oracle, *, count: int, seed: int) -> Tally:
     while swaps < count:
         fee, spacing = chance.choice(V3_KINDS)
         pool = random_v3(
-            chance, address=oracle.v3_pools[fee, spacing], token0=oracle.token0, token1=oracle.token1, fee_pips=fee,
+            chance,
+            address=oracle.v3_pools[fee, spacing],
+            token0=oracle.token0,
+            token1=oracle.token1,
+            fee_pips=fee,
             tick_spacing=spacing,
         )
         # A walk to the end of the domain reads thousands of words where the spacing is small.

@@ -73,7 +73,8 @@ class Oracle:
         factory = bytes.fromhex(json.loads((_MODULES / "v2-core/build/UniswapV2Factory.json").read_text())["bytecode"])
         v2_factory = await self._create(factory + encode(["address"], [_SENDER]))
         await self._send(v2_factory, "createPair(address,address)", ["address", "address"], list(tokens))
-        self.pair = await self._read_address(v2_factory, "getPair(address,address)", ["address", "address"], list(tokens))
+        types: list[str] = ["address", "address"]
+        self.pair = await self._read_address(v2_factory, "getPair(address,address)", types, list(tokens))
         artefact = _MODULES / "v3-core/artifacts/contracts/UniswapV3Factory.sol/UniswapV3Factory.json"
         v3_factory = await self._create(bytes.fromhex(json.loads(artefact.read_text())["bytecode"][2:]))
         for fee, spacing in V3_KINDS:
@@ -108,7 +109,9 @@ class Oracle:
         """(amount0, amount1, price, tick, liquidity) of each ask from the pool's state, or the revert reason."""
         balances = {self._probe: (_PLENTY, _PLENTY), pool.address: (_PLENTY, _PLENTY)}
         answers = await self._run(
-            "runV3(address,(bool,int256,uint160)[])", ["address", "(bool,int256,uint160)[]"], [pool.address, asks],
+            "runV3(address,(bool,int256,uint160)[])",
+            ["address", "(bool,int256,uint160)[]"],
+            [pool.address, asks],
             self._overrides(pool.address, v3_storage(pool), balances),
         )
         found: list[tuple[int, int, int, int, int] | str] = []
@@ -124,14 +127,18 @@ class Oracle:
         reserves = pool.reserve0 | pool.reserve1 << 112 | 1 << 224
         balances = {self._probe: (_PLENTY, _PLENTY), pool.address: (pool.reserve0, pool.reserve1)}
         answers = await self._run(
-            "runV2(address,(bool,uint256,uint256)[])", ["address", "(bool,uint256,uint256)[]"], [pool.address, asks],
+            "runV2(address,(bool,uint256,uint256)[])",
+            ["address", "(bool,uint256,uint256)[]"],
+            [pool.address, asks],
             self._overrides(pool.address, {8: reserves}, balances),
         )
         return [decode(["uint256"] * 5, a)[:2] if len(a) == 160 else _reason(a) for a in answers]
 
     async def _run(self, signature: str, types: list[str], values: list[Any], overrides: Any) -> list[bytes]:
         call = {
-            "from": _SENDER, "to": "0x" + self._probe.hex(), "data": _calldata(signature, types, values),
+            "from": _SENDER,
+            "to": "0x" + self._probe.hex(),
+            "data": _calldata(signature, types, values),
             "gas": hex(_GAS),
         }
         answer = await self._anvil.call("eth_call", call, "latest", overrides)
@@ -191,13 +198,18 @@ def _compile_probe() -> bytes:
         "language": "Solidity",
         "sources": {"SwapProbe.sol": {"content": source.read_text()}},
         "settings": {
-            "optimizer": {"enabled": True}, "evmVersion": "cancun",
+            "optimizer": {"enabled": True},
+            "evmVersion": "cancun",
             "outputSelection": {"*": {"SwapProbe": ["evm.bytecode.object"]}},
         },
     }
     ran = subprocess.run(
-        [str(REPOSITORY / "contracts" / "bin" / "solc"), "--standard-json"], input=json.dumps(ask), text=True,
-        capture_output=True, check=True, timeout=120,
+        [str(REPOSITORY / "contracts" / "bin" / "solc"), "--standard-json"],
+        input=json.dumps(ask),
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=120,
     )
     compiled = json.loads(ran.stdout)
     assert "contracts" in compiled, compiled

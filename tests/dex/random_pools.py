@@ -1,4 +1,4 @@
-"""Random pool states and asks that look for trouble: word edges, gaps, prices on ticks, limits on ticks, sums that just fit."""
+"""Random pool states and asks that look for trouble: word edges, gaps, prices and limits on ticks, whole steps."""
 
 from __future__ import annotations
 
@@ -47,15 +47,23 @@ def random_v3(
     liquidity = sum(amount for lower, upper, amount in positions if lower <= tick < upper)
     ticks = TickMap({t: Tick(nets[t], grosses[t]) for t in nets}, tick_spacing=tick_spacing, known_words=None)
     return V3Pool(
-        address=address, token0=token0, token1=token1, fee_pips=fee_pips, sqrt_price_x96=price, tick=tick,
-        liquidity=liquidity, ticks=ticks,
+        address=address,
+        token0=token0,
+        token1=token1,
+        fee_pips=fee_pips,
+        sqrt_price_x96=price,
+        tick=tick,
+        liquidity=liquidity,
+        ticks=ticks,
     )
 
 
 def _price(chance: random.Random, near: int, spacing: int, initialised: list[int]) -> tuple[int, int]:
     """(tick, price): inside a tick, exactly on one, or on one reached from above, whose stored tick is one less."""
     kind = chance.random()
-    tick = chance.choice(initialised) if initialised and kind < 0.4 else near + chance.randint(-2 * spacing, 2 * spacing)
+    tick = near + chance.randint(-2 * spacing, 2 * spacing)
+    if initialised and kind < 0.4:
+        tick = chance.choice(initialised)
     tick = max(MIN_TICK + 1, min(MAX_TICK - 2, tick))
     price = sqrt_ratio_at_tick(tick)
     if kind < 0.2:

@@ -16,7 +16,11 @@ TOKENS = [Address(bytes([i]) * 20) for i in range(1, 5)]
 def pool(number: int) -> V2Pool:
     token0, token1 = sorted(random.Random(number).sample(TOKENS, 2))
     return V2Pool(
-        address=Address(number.to_bytes(20, "big")), token0=token0, token1=token1, fee_pips=3000, reserve0=10**18,
+        address=Address(number.to_bytes(20, "big")),
+        token0=token0,
+        token1=token1,
+        fee_pips=3000,
+        reserve0=10**18,
         reserve1=10**18,
     )
 
@@ -66,7 +70,8 @@ def test_a_set_after_many_changes_equals_one_built_at_once() -> None:
         for other, other_values in states[::11]:
             found = set(one.differences(other))
             really = {
-                p.address for p, q in zip(values.values(), other_values.values(), strict=True)
+                p.address
+                for p, q in zip(values.values(), other_values.values(), strict=True)
                 if p.marginal_price(p.token0) != q.marginal_price(q.token0)
             }
             assert really <= found
@@ -80,9 +85,7 @@ def test_indexes_follow_pools_that_come_and_go() -> None:
     assert Address((3).to_bytes(20, "big")) not in shrunk
     for held in (pools, grown, shrunk):
         for pair, addresses in held.by_pair.items():
-            assert list(addresses) == sorted(
-                p.address for p in held if pair_of(p.token1, p.token0) == pair
-            )
+            assert list(addresses) == sorted(p.address for p in held if pair_of(p.token1, p.token0) == pair)
         for token, addresses in held.by_token.items():
             assert set(addresses) == {p.address for p in held if token in (p.token0, p.token1)}
     replaced = shrunk.with_pools([pool(7).with_reserves(reserve0=1, reserve1=2)])

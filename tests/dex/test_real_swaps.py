@@ -25,10 +25,14 @@ def test_v3_swaps_reproduce_in_every_field(mainnet: Path) -> None:
     assert len(found) == 84
     for row in found:
         pool = V3Pool(
-            address=to_address(row["pool"]), token0=to_address(row["token0"]), token1=to_address(row["token1"]),
-            fee_pips=row["fee"], sqrt_price_x96=int(row["sqrt_before"]), tick=row["tick_before"],
+            address=to_address(row["pool"]),
+            token0=to_address(row["token0"]),
+            token1=to_address(row["token1"]),
+            fee_pips=row["fee"],
+            sqrt_price_x96=int(row["sqrt_before"]),
+            tick=row["tick_before"],
             liquidity=int(row["liquidity_before"]),
-            ticks=TickMap.from_nets(((tick, int(net)) for tick, net in row["crossed"]), tick_spacing=row["tick_spacing"]),
+            ticks=TickMap.from_nets([(t, int(net)) for t, net in row["crossed"]], tick_spacing=row["tick_spacing"]),
         )
         amount0, amount1 = int(row["amount0"]), int(row["amount1"])
         zero_for_one = amount0 > 0
@@ -40,7 +44,11 @@ def test_v3_swaps_reproduce_in_every_field(mainnet: Path) -> None:
             amount = paid if row["mode"] == "exact_in" else -got
         moved = pool.swap(zero_for_one=zero_for_one, amount_specified=amount, sqrt_price_limit_x96=limit)
         assert moved[:5] == (
-            amount0, amount1, int(row["sqrt_after"]), int(row["liquidity_after"]), row["tick_after"]
+            amount0,
+            amount1,
+            int(row["sqrt_after"]),
+            int(row["liquidity_after"]),
+            row["tick_after"],
         ), row
         assert moved.crossed == len(row["crossed"]), row
         if row["mode"] != "limit":
@@ -69,14 +77,24 @@ def test_v2_swaps_reproduce_and_the_others_stay_within_k(mainnet: Path) -> None:
             pool = pair(row, row["max_fee_bps"])
             balances = [pool.reserve0 + ins[0] - outs[0], pool.reserve1 + ins[1] - outs[1]]
             assert is_accepted(
-                amount0_in=ins[0], amount1_in=ins[1], balance0=balances[0], balance1=balances[1],
-                reserve0=pool.reserve0, reserve1=pool.reserve1, fee_n=pool.fee_n, fee_d=pool.fee_d,
+                amount0_in=ins[0],
+                amount1_in=ins[1],
+                balance0=balances[0],
+                balance1=balances[1],
+                reserve0=pool.reserve0,
+                reserve1=pool.reserve1,
+                fee_n=pool.fee_n,
+                fee_d=pool.fee_d,
             ), row
     assert (exact, within) == (140, 18)
 
 
 def pair(row: dict[str, Any], fee_bps: int) -> V2Pool:
     return V2Pool(
-        address=to_address(row["pool"]), token0=to_address(row["token0"]), token1=to_address(row["token1"]),
-        fee_pips=100 * fee_bps, reserve0=int(row["reserve0"]), reserve1=int(row["reserve1"]),
+        address=to_address(row["pool"]),
+        token0=to_address(row["token0"]),
+        token1=to_address(row["token1"]),
+        fee_pips=100 * fee_bps,
+        reserve0=int(row["reserve0"]),
+        reserve1=int(row["reserve1"]),
     )

@@ -12,8 +12,12 @@ A, B, C = (Address(bytes([i]) * 20) for i in range(1, 4))
 
 def pair(number: int, token0: Address, token1: Address, reserve0: int, reserve1: int, fee_pips: int = 3000) -> V2Pool:
     return V2Pool(
-        address=Address(number.to_bytes(20, "big")), token0=token0, token1=token1, fee_pips=fee_pips,
-        reserve0=reserve0, reserve1=reserve1,
+        address=Address(number.to_bytes(20, "big")),
+        token0=token0,
+        token1=token1,
+        fee_pips=fee_pips,
+        reserve0=reserve0,
+        reserve1=reserve1,
     )
 
 
@@ -47,9 +51,12 @@ def test_a_low_fee_can_beat_a_better_mid() -> None:
 def test_pairs_come_widest_first_and_single_or_empty_pools_not_at_all() -> None:
     pools = PoolSet(
         [
-            pair(1, A, B, 10**18, 10**18), pair(2, A, B, 10**18, 10**18 + 10**15),
-            pair(3, A, C, 10**18, 10**18), pair(4, A, C, 10**18, 2 * 10**18),
-            pair(5, B, C, 10**18, 10**18), pair(6, B, C, 0, 0),
+            pair(1, A, B, 10**18, 10**18),
+            pair(2, A, B, 10**18, 10**18 + 10**15),
+            pair(3, A, C, 10**18, 10**18),
+            pair(4, A, C, 10**18, 2 * 10**18),
+            pair(5, B, C, 10**18, 10**18),
+            pair(6, B, C, 0, 0),
         ]
     )
     found = spreads(pools, sizes={})

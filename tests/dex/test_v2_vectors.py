@@ -18,9 +18,12 @@ def test_quotes_are_the_most_the_pair_accepts(vectors: Path) -> None:
     assert len(rows) == 477
     for row in rows:
         pool = V2Pool(
-            address=Address(b"\x03" * 20), token0=TOKEN0, token1=TOKEN1,
+            address=Address(b"\x03" * 20),
+            token0=TOKEN0,
+            token1=TOKEN1,
             fee_pips=PIPS - row["feeNum"] * PIPS // row["feeDen"],
-            reserve0=int(row["reserve0"]), reserve1=int(row["reserve1"]),
+            reserve0=int(row["reserve0"]),
+            reserve1=int(row["reserve1"]),
         )
         zero_for_one = row["zeroForOne"]
         reserve_in = pool.reserve0 if zero_for_one else pool.reserve1
@@ -48,6 +51,12 @@ def test_quotes_are_the_most_the_pair_accepts(vectors: Path) -> None:
                 if row["kind"] == "exactOut" and extra:
                     continue
                 assert accepted == is_accepted(
-                    amount0_in=sides[0], amount1_in=sides[1], balance0=balance0, balance1=balance1,
-                    reserve0=pool.reserve0, reserve1=pool.reserve1, fee_n=pool.fee_n, fee_d=pool.fee_d,
+                    amount0_in=sides[0],
+                    amount1_in=sides[1],
+                    balance0=balance0,
+                    balance1=balance1,
+                    reserve0=pool.reserve0,
+                    reserve1=pool.reserve1,
+                    fee_n=pool.fee_n,
+                    fee_d=pool.fee_d,
                 ), row

@@ -40,8 +40,13 @@ def pool_with(positions: list[Position], *, tick: int = 5, known_words: frozense
             assert before.liquidity_net is not None and before.liquidity_gross is not None
             by_tick[position] = Tick(before.liquidity_net + net, before.liquidity_gross + amount)
     return V3Pool(
-        address=ADDRESS, token0=TOKEN0, token1=TOKEN1, fee_pips=500, sqrt_price_x96=sqrt_ratio_at_tick(tick) + 1,
-        tick=tick, liquidity=sum(amount for lower, upper, amount in positions if lower <= tick < upper),
+        address=ADDRESS,
+        token0=TOKEN0,
+        token1=TOKEN1,
+        fee_pips=500,
+        sqrt_price_x96=sqrt_ratio_at_tick(tick) + 1,
+        tick=tick,
+        liquidity=sum(amount for lower, upper, amount in positions if lower <= tick < upper),
         ticks=TickMap(by_tick, tick_spacing=SPACING, known_words=known_words),
     )
 
@@ -125,7 +130,9 @@ def test_a_tick_that_was_seen_but_not_read_may_be_approached_not_crossed() -> No
     whole = pool_with([(-20_000, 20_000, 10**18), (-20, 50, 10**17)])
     unread = dict(whole.ticks.by_tick) | {50: Tick(None, None)}
     pool = whole.at(
-        sqrt_price_x96=whole.sqrt_price_x96, tick=whole.tick, liquidity=whole.liquidity,
+        sqrt_price_x96=whole.sqrt_price_x96,
+        tick=whole.tick,
+        liquidity=whole.liquidity,
         ticks=TickMap(unread, tick_spacing=SPACING, known_words=None),
     )
     cost = whole.swap(zero_for_one=False, amount_specified=10**30, sqrt_price_limit_x96=sqrt_ratio_at_tick(50)).amount1
@@ -139,9 +146,7 @@ def test_a_tick_that_was_seen_but_not_read_may_be_approached_not_crossed() -> No
 @given(st.integers(0, 2**40), st.integers(0, 100).flatmap(lambda bits: st.integers(1, 1 << bits)))
 def test_what_a_half_known_pool_answers_the_whole_one_answers_too(seed: int, amount: int) -> None:
     chance = random.Random(seed)
-    whole = random_v3(
-        chance, address=ADDRESS, token0=TOKEN0, token1=TOKEN1, fee_pips=500, tick_spacing=SPACING
-    )
+    whole = random_v3(chance, address=ADDRESS, token0=TOKEN0, token1=TOKEN1, fee_pips=500, tick_spacing=SPACING)
     centre = whole.ticks.word_of(whole.tick)
     known = frozenset(range(centre - chance.randint(-1, 4), centre + chance.randint(0, 4)))
     seen = {
@@ -150,7 +155,9 @@ def test_what_a_half_known_pool_answers_the_whole_one_answers_too(seed: int, amo
         if whole.ticks.word_of(tick) in known
     }
     half = whole.at(
-        sqrt_price_x96=whole.sqrt_price_x96, tick=whole.tick, liquidity=whole.liquidity,
+        sqrt_price_x96=whole.sqrt_price_x96,
+        tick=whole.tick,
+        liquidity=whole.liquidity,
         ticks=TickMap(seen, tick_spacing=SPACING, known_words=known),
     )
     for token in (TOKEN0, TOKEN1):

@@ -29,8 +29,13 @@ def scenarios(folder: Path) -> list[dict[str, Any]]:
 def pool_of(scenario: dict[str, Any]) -> V3Pool:
     ticks = [(tick, int(net)) for tick, net in scenario["ticks"]]
     return V3Pool(
-        address=Address(bytes.fromhex(scenario["pool"][2:])), token0=TOKEN0, token1=TOKEN1, fee_pips=scenario["fee"],
-        sqrt_price_x96=int(scenario["sqrtPriceX96"]), tick=scenario["tick"], liquidity=int(scenario["liquidity"]),
+        address=Address(bytes.fromhex(scenario["pool"][2:])),
+        token0=TOKEN0,
+        token1=TOKEN1,
+        fee_pips=scenario["fee"],
+        sqrt_price_x96=int(scenario["sqrtPriceX96"]),
+        tick=scenario["tick"],
+        liquidity=int(scenario["liquidity"]),
         ticks=TickMap.from_nets(ticks, tick_spacing=scenario["tickSpacing"]),
     )
 
@@ -60,8 +65,12 @@ def test_the_loop_moves_what_the_contract_moved(vectors: Path) -> None:
         else:
             got = pool.swap(**arguments)
             assert (got.amount0, got.amount1, got.sqrt_price_x96, got.liquidity, got.tick, got.crossed) == (
-                int(swap["amount0"]), int(swap["amount1"]), int(swap["sqrtPriceX96"]), int(swap["liquidity"]),
-                swap["tick"], swap["initializedTicksCrossed"],
+                int(swap["amount0"]),
+                int(swap["amount1"]),
+                int(swap["sqrtPriceX96"]),
+                int(swap["liquidity"]),
+                swap["tick"],
+                swap["initializedTicksCrossed"],
             ), (pool, swap)
         checked += 1
     assert checked == 672

@@ -42,7 +42,10 @@ def _pool(chance: random.Random, number: int, scale: int) -> Pool:
     if chance.random() < 0.5:
         base = scale * chance.randint(1, 50)
         return V2Pool(
-            address=address, token0=token0, token1=token1, fee_pips=chance.choice((3000, 2500, 10_000)),
+            address=address,
+            token0=token0,
+            token1=token1,
+            fee_pips=chance.choice((3000, 2500, 10_000)),
             reserve0=base * chance.randint(980, 1020) // 1000 + 1,
             reserve1=base * chance.randint(980, 1020) // 1000 + 1,
         )
@@ -59,8 +62,14 @@ def _pool(chance: random.Random, number: int, scale: int) -> Pool:
     price = (1 << 96) * chance.randint(990, 1010) // 1000
     tick = tick_at_sqrt_ratio(price)
     return V3Pool(
-        address=address, token0=token0, token1=token1, fee_pips=chance.choice((100, 500, 3000)), sqrt_price_x96=price,
-        tick=tick, liquidity=_active(ticks, tick), ticks=ticks,
+        address=address,
+        token0=token0,
+        token1=token1,
+        fee_pips=chance.choice((100, 500, 3000)),
+        sqrt_price_x96=price,
+        tick=tick,
+        liquidity=_active(ticks, tick),
+        ticks=ticks,
     )
 
 

@@ -17,8 +17,12 @@ WETH, USDC, DAI, OTHER, LAST = (Address(bytes([i]) * 20) for i in range(1, 6))
 def pool(number: int, a: Address, b: Address) -> V2Pool:
     token0, token1 = sorted((a, b))
     return V2Pool(
-        address=Address(number.to_bytes(20, "big")), token0=token0, token1=token1, fee_pips=3000,
-        reserve0=10**20, reserve1=10**20,
+        address=Address(number.to_bytes(20, "big")),
+        token0=token0,
+        token1=token1,
+        fee_pips=3000,
+        reserve0=10**20,
+        reserve1=10**20,
     )
 
 

@@ -22,12 +22,22 @@ TARGET = Hash32(bytes([7]) * 32)
 
 
 def found(
-    pools: PoolSet, index: CycleIndex, touched: frozenset[Address] | None = None, *,
-    before: PoolSet | None = None, screen: Screen | None = None,
+    pools: PoolSet,
+    index: CycleIndex,
+    touched: frozenset[Address] | None = None,
+    *,
+    before: PoolSet | None = None,
+    screen: Screen | None = None,
 ) -> list[Opportunity]:
     return find_opportunities(
-        pools, index, touched=touched, state=STATE, block_number=5,
-        after_transaction=None if touched is None else TARGET, before=before, screen=screen,
+        pools,
+        index,
+        touched=touched,
+        state=STATE,
+        block_number=5,
+        after_transaction=None if touched is None else TARGET,
+        before=before,
+        screen=screen,
     )
 
 

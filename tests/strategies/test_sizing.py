@@ -57,8 +57,13 @@ def pair(reserve_a: int, reserve_b: int) -> V2Pool:
 
 def concentrated(known_words: frozenset[int] | None, ticks: dict[int, Tick]) -> V3Pool:
     return V3Pool(
-        address=Address(bytes([51]) * 20), token0=A, token1=B, fee_pips=500,
-        sqrt_price_x96=sqrt_ratio_at_tick(5) + 1, tick=5, liquidity=10**24,
+        address=Address(bytes([51]) * 20),
+        token0=A,
+        token1=B,
+        fee_pips=500,
+        sqrt_price_x96=sqrt_ratio_at_tick(5) + 1,
+        tick=5,
+        liquidity=10**24,
         ticks=TickMap(ticks, tick_spacing=1, known_words=known_words),
     )
 
@@ -101,7 +106,11 @@ def test_an_optimum_where_liquidity_ends_is_not_called_unknown() -> None:
 
 def test_a_reserve_at_its_limit_caps_the_size() -> None:
     full = V2Pool(
-        address=Address(bytes([52]) * 20), token0=A, token1=B, fee_pips=3000, reserve0=MAX_RESERVE - 1000,
+        address=Address(bytes([52]) * 20),
+        token0=A,
+        token1=B,
+        fee_pips=3000,
+        reserve0=MAX_RESERVE - 1000,
         reserve1=MAX_RESERVE,
     )
     other = pair(2 * 10**30, 10**30)

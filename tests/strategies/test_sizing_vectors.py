@@ -20,9 +20,12 @@ def v2_route(hops: list[dict[str, Any]]) -> Route:
     return [
         (
             V2Pool(
-                address=Address(bytes([100 + i]) * 20), token0=token(i), token1=token((i + 1) % len(hops)),
+                address=Address(bytes([100 + i]) * 20),
+                token0=token(i),
+                token1=token((i + 1) % len(hops)),
                 fee_pips=PIPS - hop["feeNum"] * PIPS // hop["feeDen"],
-                reserve0=int(hop["reserveIn"]), reserve1=int(hop["reserveOut"]),
+                reserve0=int(hop["reserveIn"]),
+                reserve1=int(hop["reserveOut"]),
             ),
             token(i),
         )
@@ -51,8 +54,12 @@ def test_cycles_over_ticks_reach_the_best_known_profit(vectors: Path) -> None:
         first = pool_of(by_id[row["v3Scenario"]])
         start, middle = (first.token0, first.token1) if row["zeroForOne"] else (first.token1, first.token0)
         second = V2Pool(
-            address=Address(b"\x09" * 20), token0=middle, token1=start, fee_pips=3000,
-            reserve0=int(row["v2ReserveIn"]), reserve1=int(row["v2ReserveOut"]),
+            address=Address(b"\x09" * 20),
+            token0=middle,
+            token1=start,
+            fee_pips=3000,
+            reserve0=int(row["v2ReserveIn"]),
+            reserve1=int(row["v2ReserveOut"]),
         )
         route: Route = [(first, start), (second, middle)]
         sized = finest_size(route)

@@ -84,7 +84,9 @@ class CycleIndex:
                 for path in self._paths(token, goal, length - 1) if all(one.token_out != source for one in path)
                 for hop in hops
             ]  # fmt: skip
-        return [(first, second) for token in between for first in from_source[token] for second in self._hops[token][goal]]
+        return [
+            (first, second) for token in between for first in from_source[token] for second in self._hops[token][goal]
+        ]
 
     def _keep(self, hops: tuple[Hop, ...]) -> None:
         ranks = [self._rank.get(hop.token_in) for hop in hops]

@@ -4,8 +4,8 @@ Cells: around one input each hop is on one piece, so the chain is (p x + q) / (r
 form. The profit is concave, so an optimum outside its cell tells the side; the bracket closes in a few moves.
 
 Bound: give every token on the way a price, the start token 1. Whatever the amounts, the profit is the sum over hops of
-price_out * out - price_in * in, because what one hop pays out the next takes in; and each term is at most that pool's own
-best at those prices. True for any prices; tight at the prices of the optimum.
+price_out * out - price_in * in, because what one hop pays out the next takes in; and each term is at most that pool's
+own best at those prices. True for any prices; tight at the prices of the optimum.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ def _prices(slopes: Sequence[tuple[int, int]], bend: int) -> list[int]:
 def _best_at_prices(pool: Pool, token_in: Address, piece: Piece, price_in: int, price_out: int) -> int | None:
     """Largest price_out * out - price_in * in of one pool over all inputs, rounded up; None if it cannot be bounded.
 
-    A curve is concave and its slope at a piece's start is a / b exactly, so the piece that holds the best input is the one
-    that starts with a slope of at least price_in / price_out and whose successor starts with less.
+    A curve is concave and its slope at a piece's start is a / b exactly, so the piece that holds the best input is the
+    one that starts with a slope of at least price_in / price_out and whose successor starts with less.
     """
     for _ in range(_MAX_PIECES):
         if piece.a * price_out < piece.b * price_in:

@@ -85,9 +85,9 @@ def correct_near(hops: Hops, start: int, bound: int) -> int:
 def correct_far(hops: Hops, start: int, bound: int) -> int:
     """The best integer input found by a wider scan, the smallest of those that pay as much.
 
-    First every token's nearby amounts to a fixed point; then every amount of the coarsest token at which the real profit
-    still beats the best found. The smallest best input is the smallest one for its own amount of every token on the way,
-    so scanning one token suffices, and the coarsest has the fewest amounts. It is cut at `_FAR` amounts either way.
+    First every token's nearby amounts to a fixed point; then every amount of the coarsest token at which the real
+    profit still beats the best found. The smallest best input is the smallest one for its own amount of every token on
+    the way, so scanning one token suffices, and the coarsest has the fewest amounts. It is cut at `_FAR` either way.
     """
     a, b, c = compose(hops)
     best = _settle(hops, start, bound)

@@ -187,7 +187,7 @@ def _pull_back(route: Route, index: int, amount: int) -> int | None:
 def _correct_near(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
     """The best amounts found by a climb over amounts of the coarsest token on the way (see `moebius`).
 
-    A fee taken in whole units makes slopes of thousands of units between small drops, so strides double while they gain.
+    A fee taken in whole units makes slopes of thousands of units between drops, so strides double while they gain.
     """
     best = amounts
     index = _coarsest(amounts)
@@ -211,8 +211,8 @@ def _correct_near(route: Route, amounts: tuple[int, ...], bound: int | None) -> 
 def _correct_far(route: Route, amounts: tuple[int, ...], bound: int | None) -> tuple[int, ...]:
     """As `_correct_near`, then each token's nearby amounts, then hundreds of amounts of the coarsest token.
 
-    Those are all within `_FAR` of the optimum, and those just below where the fee of the hop that takes this token comes
-    out whole: a fee floored to whole units loses least there.
+    Those are all within `_FAR` of the optimum, and those just below where the fee of the hop that takes this token
+    comes out whole: a fee floored to whole units loses least there.
     """
     best = max(_correct_near(route, amounts, bound), _settle(route, amounts, bound), key=_rank)
     if bound is not None and best[-1] - best[0] >= bound:
