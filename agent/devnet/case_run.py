@@ -23,8 +23,8 @@ from agent.devnet.rehearsal import best_set
 from agent.devnet.relay import Relay
 from agent.devnet.survey import empty_result, name_rivals
 from agent.dex.pool import StateName
-from agent.engine.booking import book, landed_transaction
 from agent.engine.candidate import Appraiser
+from agent.engine.ending import Aftermath, end_bundles
 from agent.engine.hunter import Hunter, Target
 from agent.engine.latency import StageClock
 from agent.engine.result import BlockResult, RunResult
@@ -41,7 +41,7 @@ from agent.strategies.arb.cycles import index_cycles
 from agent.venues.onchain.endpoints import FLASHBOTS, Endpoint
 from agent.venues.onchain.relay import RelayClient
 from agent.venues.onchain.signer import RelaySigner
-from agent.venues.onchain.transport import AiohttpTransport
+from agent.venues.onchain.wire import WireTransport
 
 
 class CaseRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
         wall_ns=clock.wall_ns(),
     )
     async with Relay(builder) as relay:
-        transport = AiohttpTransport(relay.url)
+        transport = WireTransport(relay.url)
         client = RelayClient(
             Endpoint(name="devnet", url=relay.url, dialect=FLASHBOTS, chain_id=case.chain_id),
             identity=RelaySigner(world.identities.relay),
@@ -159,23 +159,25 @@ async def _hunt(world: CaseWorld, hunter: Hunter, appraiser: Appraiser, builder:
     return await _settle(world, hunter, built, moments, asked)
 
 
+def _aftermath(world: CaseWorld, built: BuiltBlock) -> Aftermath:
+    """The block as built here. Its rival is looked for in the archived block, where others were at work."""
+    return Aftermath(
+        block=world.archived_block(), receipts=built.receipts, calls=(), env=world.node.env, simulator=None
+    )
+
+
 async def _settle(
     world: CaseWorld, hunter: Hunter, built: BuiltBlock, moments: list[Moment], asked: CaseRun
 ) -> RunResult:
     case = world.case
     result = empty_result(world, run=asked.run, command="run")
     result.left_out_transactions = [to_data(transaction.hash) for transaction in world.node.left_out]
-    drops = {str(drop.bundle.uuid): drop for drop in built.drops}
+    await end_bundles(hunter, _aftermath(world, built), world.executor, result, missed_as="expired")
+    builders_word = {str(drop.bundle.uuid): drop for drop in built.drops}
     for one in hunter.tracked.values():
-        if one.outcome != "sent":
-            continue
-        mined = landed_transaction(one, built.receipts, world.executor, base_fee_wei=case.header.base_fee_wei)
-        if mined is None:
-            drop = drops.get(str(one.bundle.replacement_uuid)) if one.bundle else None
-            why = f"{drop.reason}: {drop.detail}" if drop else "not in the block; a case has no next one"
-            hunter.on_ended(one, outcome="expired", reason=why, gas_paid_wei=0, bid_paid_wei=0, net_wei=0)
-        else:
-            book(hunter, one, mined, result)
+        drop = None if one.bundle is None else builders_word.get(str(one.bundle.replacement_uuid))
+        if drop is not None and one.outcome == "expired":
+            one.reason += f"; the builder: {drop.reason} {drop.detail}"
     summarise(result, hunter, repeat=asked.repeat)
     await name_rivals(world, result)
     touched = frozenset().union(*(moment.touched for moment in moments))

@@ -1,7 +1,8 @@
 """Try a set of bundles on the whole block before any of them is sent, and keep the best set that holds.
 
 Two opportunities without a common pool can still meet through somebody else's transaction between them. In a case the
-block is known, so the set is mined in place, and whoever does not do there what it did alone gives way to the next best.
+block is known, so the set is mined in place, and whoever does not do there what it did alone gives way to the next
+best.
 """
 
 from __future__ import annotations

@@ -28,32 +28,45 @@ from agent.devnet.identities import Identities, devnet_identities
 from agent.devnet.mainnet import START_TOKENS, WETH
 from agent.devnet.mempool import Mempool
 from agent.devnet.relay import Relay
-from agent.devnet.slice import ANVIL_FLAGS, CHAIN_ID, GAS_LIMIT, HARDFORK, Slice, Traffic, build_slice, pool_records
-from agent.devnet.slice import token_code
+from agent.devnet.slice import (
+    ANVIL_FLAGS,
+    CHAIN_ID,
+    GAS_LIMIT,
+    HARDFORK,
+    Slice,
+    Traffic,
+    build_slice,
+    pool_records,
+    token_code,
+)
 from agent.devnet.slice.storage import mapping_slot
-from agent.engine.booking import Books, book, landed_transaction
+from agent.engine.booking import Books
 from agent.engine.candidate import Appraiser
 from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.chain_view import ChainView
+from agent.engine.ending import Aftermath, block_calls, end_bundles
 from agent.engine.executor import Executor
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
 from agent.engine.result import BlockResult, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
-from agent.eth.hexes import address_text, to_data, to_quantity
+from agent.eth.hexes import address_text, from_quantity, to_data, to_quantity
+from agent.eth.transactions import transaction_from_rpc
 from agent.eth.units import WEI_PER_ETHER
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
 from agent.ports import Clock
 from agent.sim.node import NodeSimulator
+from agent.sim.simulator import call_from_transaction
 from agent.strategies.arb.cycles import index_cycles
 from agent.strategies.arb.screen import Screen
 from agent.venues.onchain.endpoints import FLASHBOTS, Endpoint
 from agent.venues.onchain.executor import build_for_fork, load_build, runtime_code, runtime_code_hash, storage
 from agent.venues.onchain.relay import RelayClient
 from agent.venues.onchain.signer import RelaySigner
-from agent.venues.onchain.transport import AiohttpTransport
+from agent.venues.onchain.tracker import mined_block_from_rpc
+from agent.venues.onchain.wire import WireTransport
 
 WETH9_BALANCE_SLOT = 3
 OPERATOR_BALANCE_WEI = 10 * WEI_PER_ETHER
@@ -176,7 +189,7 @@ async def _run(world: SliceWorld, asked: SliceRun, clock: Clock, say: Callable[[
     client = RelayClient(
         Endpoint(name="devnet", url=world.relay.url, dialect=FLASHBOTS, chain_id=CHAIN_ID),
         identity=RelaySigner(world.identities.relay),
-        transport=AiohttpTransport(world.relay.url),
+        transport=WireTransport(world.relay.url),
     )
     feed = MempoolFeed(lambda: WsRpc.connect(world.front.ws_url), chain_id=CHAIN_ID)
     watching = asyncio.create_task(feed.run())
@@ -199,7 +212,7 @@ async def _run(world: SliceWorld, asked: SliceRun, clock: Clock, say: Callable[[
             settings=asked.settings,
         )
         hunt = ChainHunt(hunter, view, simulator)
-        return await _slots(world, hunt, feed, rpc, asked, say)
+        return await _slots(world, hunt, feed, rpc, simulator, asked, say)
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -210,7 +223,13 @@ async def _run(world: SliceWorld, asked: SliceRun, clock: Clock, say: Callable[[
 
 
 async def _slots(
-    world: SliceWorld, hunt: ChainHunt, feed: MempoolFeed, rpc: HttpRpc, asked: SliceRun, say: Callable[[str], None]
+    world: SliceWorld,
+    hunt: ChainHunt,
+    feed: MempoolFeed,
+    rpc: HttpRpc,
+    simulator: NodeSimulator,
+    asked: SliceRun,
+    say: Callable[[str], None],
 ) -> RunResult:
     executor = world.executor
     result = RunResult(
@@ -243,8 +262,8 @@ async def _slots(
         sent = await hunt.close()
         built = await world.builder.build(msgspec.structs.replace(env))
         traffic.settle(built.receipts)
+        await _end_block(hunt, built, rpc, simulator, executor, result)
         touched = await hunt.view.extend(await _latest(rpc))
-        _settle(hunt, built, result, executor, base_fee_wei=env.base_fee_wei)
         result.blocks.append(
             BlockResult(
                 number=built.number,
@@ -256,7 +275,8 @@ async def _slots(
         )
         landed = sum(one.outcome == "landed" for one in sent)
         say(
-            f"block {built.number}  {len(built.receipts)} txs  {len(touched)} pools moved  sent {len(sent)}  landed {landed}"
+            f"block {built.number}  {len(built.receipts)} txs  {len(touched)} pools moved  "
+            f"sent {len(sent)}  landed {landed}"
         )
     summarise(result, hunt.hunter, repeat=asked.repeat)
     stale = await differing(rpc, hunt.view.pools, sender=world.identities.probe)
@@ -265,18 +285,23 @@ async def _slots(
     return result
 
 
-def _settle(hunt: ChainHunt, built: BuiltBlock, result: RunResult, executor: Executor, *, base_fee_wei: int) -> None:
-    drops = {str(drop.bundle.uuid): drop for drop in built.drops}
-    for one in list(hunt.hunter.tracked.values()):
-        if one.outcome != "sent":
-            continue
-        mined = landed_transaction(one, built.receipts, executor, base_fee_wei=base_fee_wei)
-        if mined is not None:
-            book(hunt.hunter, one, mined, result)
-            continue
-        drop = drops.get(str(one.bundle.replacement_uuid)) if one.bundle else None
-        why = f"{drop.reason}: {drop.detail}" if drop else "not in its block"
-        hunt.hunter.on_ended(one, outcome="missed", reason=why, gas_paid_wei=0, bid_paid_wei=0, net_wei=0)
+async def _end_block(
+    hunt: ChainHunt, built: BuiltBlock, rpc: HttpRpc, simulator: NodeSimulator, executor: Executor, result: RunResult
+) -> None:
+    """Outcomes of what was sent, and the operators' nonces, all read from the chain."""
+    full = await rpc.call("eth_getBlockByNumber", [to_quantity(built.number), True])
+    block = mined_block_from_rpc(full, built.receipts)
+    after = Aftermath(
+        block=block,
+        receipts=built.receipts,
+        calls=block_calls([call_from_transaction(transaction_from_rpc(tree)) for tree in full["transactions"]]),
+        env=next_env(hunt.view.header),
+        simulator=simulator.on(hunt.view.header.hash),
+    )
+    await end_bundles(hunt.hunter, after, executor, result)
+    counts = await rpc.batch([("eth_getTransactionCount", [to_data(key), "latest"]) for key in hunt.hunter.operators])
+    nonces = {key: from_quantity(str(count)) for key, count in zip(hunt.hunter.operators, counts, strict=True)}
+    hunt.hunter.on_block(number=built.number, nonces=nonces)
 
 
 async def _arrivals(feed: MempoolFeed, expected: set[str]) -> list[PendingTransaction]:

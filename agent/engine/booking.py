@@ -114,8 +114,8 @@ def book(hunter: Hunter, one: Tracked, mined: Mined, result: RunResult) -> None:
             result.mismatches.append(Mismatch(one.opportunity.id, execution.gross_amount, mined.gross_amount))
         if (mined.gas_used, mined.payment_wei) != (execution.gas_used, execution.payment_wei):
             result.warnings.append(
-                f"{one.opportunity.id} was predicted to use {execution.gas_used} gas and pay {execution.payment_wei} wei, "
-                f"and used {mined.gas_used} and paid {mined.payment_wei}"
+                f"{one.opportunity.id} was predicted to use {execution.gas_used} gas and pay "
+                f"{execution.payment_wei} wei, and used {mined.gas_used} and paid {mined.payment_wei}"
             )
     result.transactions.append(
         TransactionResult(

@@ -152,7 +152,7 @@ class Appraiser:
         nonce: int,
         offer: Callable[[Candidate, BlockEnv, int], Terms | None],
     ) -> list[Candidate]:
-        """Execute the offers that `offer` makes for candidates without one, and once more with the gas then measured."""
+        """Execute what `offer` offers for candidates without terms, and once more with the gas then measured."""
         for _ in range(2):
             open_offers = []
             for position, candidate in enumerate(candidates):

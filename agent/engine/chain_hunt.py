@@ -25,7 +25,7 @@ SLOT_S = 12
 
 
 def next_env(header: Header) -> BlockEnv:
-    """The block after `header`, as far as it can be known: number, time and base fee exactly, the rest as in its parent."""
+    """The block after `header`: number, time and base fee exactly, the rest as in its parent."""
     return BlockEnv(
         number=header.number + 1,
         timestamp=header.timestamp + SLOT_S,

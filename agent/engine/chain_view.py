@@ -66,7 +66,7 @@ class ChainView:
                 f"block {header.number} is too deep to roll back to", peer=self._rpc.peer, method="heads"
             )
         self.header = header
-        for name in [name for name in reversed(self._sets)]:
+        for name in list(reversed(self._sets)):
             if name == header.hash:
                 return
             del self._sets[name]

@@ -10,10 +10,11 @@ journal before it is stepped, every effect before it leaves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from agent.core.codes import Code
 from agent.core.effects import Cancel, Drop, Effect, Execute, Hold, Submit
 from agent.core.events import (
     BundleEnded,
@@ -29,6 +30,7 @@ from agent.dex.pool import StateName
 from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser, Candidate
 from agent.engine.latency import StageClock
+from agent.engine.result import Rival
 from agent.engine.settings import HuntSettings
 from agent.eth.hexes import to_data
 from agent.eth.keccak import keccak256
@@ -44,6 +46,8 @@ from agent.strategies.arb.screen import Screen
 from agent.strategies.arb.search import find_opportunities
 from agent.strategies.arb.select import best_compatible
 from agent.venues.onchain.bundle import Bundle, replacement_uuid
+from agent.venues.onchain.nonces import Claim, NonceLedger
+from agent.venues.onchain.outcomes import Outcome
 from agent.venues.onchain.relay import RelayClient, send_everywhere
 from agent.venues.onchain.replies import Reply
 
@@ -68,9 +72,12 @@ class Tracked(msgspec.Struct, kw_only=True):
     candidate: Candidate | None = None
     drop: Drop | None = None
     signed: SignedTransaction | None = None
-    operator: Address | None = None
+    claim: Claim | None = None
     bundle: Bundle | None = None
-    replies: dict[str, str] = msgspec.field(default_factory=dict)
+    replies: dict[str, Outcome] = msgspec.field(default_factory=dict)
+    """What each endpoint answered, by its name."""
+    is_withdrawn: bool = False
+    rival: Rival | None = None
     outcome: str = "open"
     reason: str = ""
 
@@ -104,8 +111,9 @@ class Hunter:
         self._appraiser = appraiser
         self._cycles = cycles
         self._screen = screen
-        self._operators = tuple(operators)
+        self._signers = {signer.address: signer for signer in operators}
         self._nonces = {signer.address: 0 for signer in operators}
+        self._ledger = NonceLedger(self._nonces)
         self._relays = tuple(relays)
         self._chain_id = chain_id
         self._settings = settings
@@ -192,20 +200,50 @@ class Hunter:
         ]
         effects = self._step(SelectionMade(env.number, tuple(one.opportunity.id for one in chosen), tuple(losers)))
         sent = []
-        keys = iter(self._operators)
         for effect in effects:
             if isinstance(effect, Submit):
-                sent.append(await self._send(self.tracked[effect.id], next(keys), env))
+                one = self.tracked[effect.id]
+                one.claim = self._ledger.claim(block_number=env.number, holder=effect.id)
+                if one.claim is None:
+                    self.on_ended(one, outcome="dropped", reason="every key carries a bundle", code=Code.NO_KEY)
+                else:
+                    sent.append(await self._send(one, one.claim, env))
         return sent
 
+    def sent(self) -> list[Tracked]:
+        """What is live: sent, and not ended."""
+        return [one for one in self.tracked.values() if one.outcome == "sent"]
+
+    def on_block(self, *, number: int, nonces: Mapping[Address, int]) -> None:
+        """A block came; `nonces` are the operators' on the chain now. Frees the keys whose block has passed."""
+        self._ledger.advance(head_block=number, nonces=nonces)
+        self._nonces.update(nonces)
+
+    @property
+    def operators(self) -> tuple[Address, ...]:
+        return tuple(self._signers)
+
+    def call_of(self, one: Tracked) -> Call:
+        """The transaction of a bundle that was sent, unsigned."""
+        assert one.candidate is not None and one.claim is not None
+        return self._appraiser.call(one.candidate, operator=one.claim.key, nonce=one.claim.nonce)
+
     def on_ended(
-        self, one: Tracked, *, outcome: str, reason: str, gas_paid_wei: int, bid_paid_wei: int, net_wei: int
+        self,
+        one: Tracked,
+        *,
+        outcome: str,
+        reason: str,
+        gas_paid_wei: int = 0,
+        bid_paid_wei: int = 0,
+        net_wei: int = 0,
+        code: Code | None = None,
     ) -> None:
         """A bundle that was live is so no more; figures are the chain's."""
         one.outcome, one.reason = outcome, reason
+        if code is not None:
+            one.drop = Drop(one.opportunity.id, code, reason)
         self._step(BundleEnded(one.opportunity.id, outcome, gas_paid_wei, bid_paid_wei, net_wei))
-        if gas_paid_wei and one.operator is not None:
-            self._nonces[one.operator] += 1
 
     async def halt(self, *, by: str, reason: str) -> None:
         """Stop everything: what lives is withdrawn at every endpoint, and nothing is submitted after this."""
@@ -217,7 +255,7 @@ class Hunter:
 
     @property
     def _first_operator(self) -> Address:
-        return self._operators[0].address
+        return next(iter(self._signers))
 
     def _aimed(self) -> BlockEnv:
         assert self._env is not None, "a head comes before anything else"
@@ -269,16 +307,15 @@ class Hunter:
             )
         )
 
-    async def _send(self, one: Tracked, signer: Signer, env: BlockEnv) -> Tracked:
+    async def _send(self, one: Tracked, claim: Claim, env: BlockEnv) -> Tracked:
         started = self._clock.monotonic_ns()
         assert one.candidate is not None and one.candidate.terms is not None
-        nonce = self._nonces[signer.address]
-        call = self._appraiser.call(one.candidate, operator=signer.address, nonce=nonce)
+        call = self.call_of(one)
         assert call.to is not None
         one.signed = sign_dynamic_fee(
-            signer,
+            self._signers[claim.key],
             chain_id=self._chain_id,
-            nonce=nonce,
+            nonce=claim.nonce,
             max_priority_fee_wei=call.max_priority_fee_wei,
             max_fee_wei=call.max_fee_wei,
             gas=call.gas,
@@ -286,7 +323,6 @@ class Hunter:
             value_wei=0,
             data=call.data,
         )
-        one.operator = signer.address
         transactions = (one.signed.raw,) if one.target is None else (one.target.raw, one.signed.raw)
         one.bundle = Bundle(
             transactions=transactions,
@@ -298,7 +334,7 @@ class Hunter:
         one.outcome = "sent"
         answers = await send_everywhere(self._relays, one.bundle)
         one.replies = {
-            name: answer.reply_class.value if isinstance(answer, Reply) else answer.message
+            name: answer.outcome if isinstance(answer, Reply) else Outcome.REFUSED_INVALID
             for name, answer in answers.items()
         }
         self.stages.add("send", self._clock.monotonic_ns() - started)
@@ -309,9 +345,8 @@ class Hunter:
         assert one.bundle is not None and one.bundle.replacement_uuid is not None
         sequence = self._clock.wall_ns() // 1_000  # microseconds, floor
         cancels = (relay.cancel_bundle(one.bundle.replacement_uuid, sequence=sequence) for relay in self._relays)
-        replies = await asyncio.gather(*cancels)
-        for relay, reply in zip(self._relays, replies, strict=True):
-            one.replies[f"{relay.name} cancel"] = reply.reply_class.value
+        await asyncio.gather(*cancels)
+        one.is_withdrawn = True
 
     def _step(self, event: Event) -> tuple[Effect, ...]:
         now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()

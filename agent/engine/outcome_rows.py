@@ -27,6 +27,7 @@ def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
         upper_bound_amount=opportunity.upper_bound_amount,
         outcome="expired" if one.outcome in _UNDECIDED else one.outcome,
         reason=one.reason,
+        rival=one.rival,
         repeat=repeat.replace("{id}", opportunity.id),
     )
     if one.drop is not None:

@@ -24,9 +24,9 @@ from agent.journal.records import (
     CorruptJournal,
     Record,
     Run,
+    check,
     decode_effects,
     decode_event,
-    check,
     decode_run,
 )
 from agent.journal.writer import FILE_NAME

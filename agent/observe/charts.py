@@ -38,9 +38,11 @@ def bars(rows: Sequence[Bar], *, title: str) -> str:
         left = zero if row.size >= 0 else zero - length
         marks.append(
             f'<text x="{_LABEL - 8}" y="{top + 16}" text-anchor="end">{escape(row.label)}</text>'
-            f'<rect class="{escape(row.tone)}" x="{left:.1f}" y="{top + 3}" width="{max(length, 1):.1f}" height="18" rx="2">'
+            f'<rect class="{escape(row.tone)}" x="{left:.1f}" y="{top + 3}" '
+            f'width="{max(length, 1):.1f}" height="18" rx="2">'
             f"<title>{escape(row.label)}: {escape(row.text)}</title></rect>"
-            f'<text class="value" x="{zero + (length if row.size >= 0 else 0) + 6:.1f}" y="{top + 16}">{escape(row.text)}</text>'
+            f'<text class="value" x="{zero + (length if row.size >= 0 else 0) + 6:.1f}" y="{top + 16}">'
+            f"{escape(row.text)}</text>"
         )
     axis = f'<line class="axis" x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{height}"/>'
     return _figure(title, height, "".join(marks) + axis)

@@ -16,17 +16,36 @@ from agent.observe.report import totals
 _MAX_BARS = 24
 _FUNNEL = ("found", "priced", "simulated", "passed_risk", "sent", "landed")
 _STYLE = """
-:root{--ink:#1d2330;--soft:#667085;--line:#d9dee8;--good:#1c7c54;--bad:#b3372f;--plain:#3b6fb6;--paper:#fff;--tint:#f5f7fa}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#98a2b3;--line:#323a48;--paper:#14181f;--tint:#1b212b}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:2rem auto;max-width:1080px;padding:0 1rem}
-h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}.mode{background:var(--tint);padding:.1rem .5rem;border-radius:4px}
-.cards{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}.card{background:var(--tint);border-radius:8px;padding:.7rem 1rem;min-width:9rem}
-.card b{display:block;font-size:1.25rem}.card span,.empty,figcaption{color:var(--soft)}
-.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:1rem}figure{margin:0;background:var(--tint);border-radius:8px;padding:.7rem}
-svg{width:100%;height:auto;font-size:12px}svg text{fill:var(--ink)}svg .value{fill:var(--soft)}rect.good{fill:var(--good)}rect.bad{fill:var(--bad)}rect.plain{fill:var(--plain)}
-polyline{fill:none;stroke:var(--plain);stroke-width:2}circle{fill:var(--plain)}.axis{stroke:var(--line)}
-table{border-collapse:collapse;width:100%;font-size:13px}th,td{border-bottom:1px solid var(--line);padding:.3rem .5rem;text-align:left}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:12px}.scroll{overflow-x:auto}
+:root{--ink:#1d2330;--soft:#667085;--line:#d9dee8;--good:#1c7c54;--bad:#b3372f;--plain:#3b6fb6;--paper:#fff;
+--tint:#f5f7fa}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#98a2b3;--line:#323a48;--paper:#14181f;
+--tint:#1b212b}
+}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:2rem auto;
+max-width:1080px;padding:0 1rem}
+h1{font-size:1.4rem;margin:0}
+h2{font-size:1.05rem;margin:2rem 0 .5rem}
+.mode{background:var(--tint);padding:.1rem .5rem;border-radius:4px}
+.cards{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}
+.card{background:var(--tint);border-radius:8px;padding:.7rem 1rem;min-width:9rem}
+.card b{display:block;font-size:1.25rem}
+.card span,.empty,figcaption{color:var(--soft)}
+.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:1rem}
+figure{margin:0;background:var(--tint);border-radius:8px;padding:.7rem}
+svg{width:100%;height:auto;font-size:12px}
+svg text{fill:var(--ink)}
+svg .value{fill:var(--soft)}
+rect.good{fill:var(--good)}
+rect.bad{fill:var(--bad)}
+rect.plain{fill:var(--plain)}
+polyline{fill:none;stroke:var(--plain);stroke-width:2}
+circle{fill:var(--plain)}
+.axis{stroke:var(--line)}
+table{border-collapse:collapse;width:100%;font-size:13px}
+th,td{border-bottom:1px solid var(--line);padding:.3rem .5rem;text-align:left}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+code{font-size:12px}
+.scroll{overflow-x:auto}
 """
 
 
@@ -47,7 +66,8 @@ def page(result: RunResult, *, symbols: Mapping[Address, str]) -> str:
             "<!doctype html><html lang=en><meta charset=utf-8>",
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
             f"<title>mev-agent {escape(result.command)} {escape(result.run)}</title><style>{_STYLE}</style>",
-            f"<h1>{escape(result.command)} {escape(result.run)} <span class=mode>{escape(result.mode.upper())}</span></h1>",
+            f"<h1>{escape(result.command)} {escape(result.run)} "
+            f"<span class=mode>{escape(result.mode.upper())}</span></h1>",
             f"<p>{escape(result.world)}, chain {result.chain_id}; executor <code>{escape(result.executor_address)}</code>"
             f" ({escape(result.executor_build)})</p>",
             "<div class=cards>"
@@ -55,13 +75,22 @@ def page(result: RunResult, *, symbols: Mapping[Address, str]) -> str:
                 f"<div class=card><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in cards
             )
             + "</div>",
-            f"<div class=pictures>{_funnel(result)}{_profits(result, symbols)}{_spreads(result, symbols)}{_base_fee(result)}</div>",
+            "<div class=pictures>",
+            _funnel(result),
+            _profits(result, symbols),
+            _spreads(result, symbols),
+            _base_fee(result),
+            "</div>",
             _opportunity_table(result, symbols),
             _drop_table(result),
             _left_out_table(result),
             "</html>",
         )
     )
+
+
+def _card(name: str, value: str) -> str:
+    return f"<div class=card><b>{escape(value)}</b><span>{escape(name)}</span></div>"
 
 
 def _route(one: OpportunityResult, symbols: Mapping[Address, str]) -> str:
@@ -107,23 +136,27 @@ def _opportunity_table(result: RunResult, symbols: Mapping[Address, str]) -> str
         moment = one.kind if one.after_index is None else f"after tx {one.after_index}"
         value = "—" if one.value_wei is None else ether_floor(one.value_wei)
         rows.append(
-            f"<tr><td><code>{escape(one.id)}</code><td class=n>{one.block}<td>{escape(moment)}<td>{escape(_route(one, symbols))}"
-            f"<td class=n>{value}<td class=n>{ether_ceil(one.gas_cost_wei)}<td class=n>{ether_ceil(one.bid_wei)}"
+            f"<tr><td><code>{escape(one.id)}</code><td class=n>{one.block}<td>{escape(moment)}"
+            f"<td>{escape(_route(one, symbols))}<td class=n>{value}<td class=n>{ether_ceil(one.gas_cost_wei)}<td class=n>{ether_ceil(one.bid_wei)}"
             f"<td class=n>{ether_floor(one.net_wei)}<td>{escape(one.outcome)}<td>{escape(one.code)} {escape(one.reason)}"
         )
     head = (
-        "<tr><th>id<th class=n>block<th>moment<th>route<th class=n>gross ETH<th class=n>gas<th class=n>bid<th class=n>net"
-        "<th>outcome<th>why"
+        "<tr><th>id<th class=n>block<th>moment<th>route<th class=n>gross ETH<th class=n>gas"
+        "<th class=n>bid<th class=n>net<th>outcome<th>why"
     )
     return f"<h2>Opportunities</h2><div class=scroll><table>{head}{''.join(rows)}</table></div>"
 
 
 def _drop_table(result: RunResult) -> str:
     rows = "".join(
-        f"<tr><td><code>{escape(code)}</code><td class=n>{count}<td>{escape(EXPLANATIONS[Code(code)]) if code in set(Code) else ''}"
+        f"<tr><td><code>{escape(code)}</code><td class=n>{count}<td>{escape(_meaning(code))}"
         for code, count in sorted(result.drops.items(), key=lambda item: (-item[1], item[0]))
     )
     return f"<h2>Decisions not to act</h2><table><tr><th>code<th class=n>count<th>meaning{rows}</table>"
+
+
+def _meaning(code: str) -> str:
+    return EXPLANATIONS[Code(code)] if code in set(Code) else ""
 
 
 def _left_out_table(result: RunResult) -> str:

@@ -59,7 +59,10 @@ def _route(one: OpportunityResult, name: Callable[[Address], str]) -> str:
 def _opportunities(result: RunResult, name: Callable[[Address], str]) -> list[str]:
     if not result.opportunities:
         return ["no opportunity was there: a normal end"]
-    header = f"{'id':12}  {'moment':14}  {'route':30}  {'gross ETH':>12}  {'gas ETH':>11}  {'bid ETH':>11}  {'net ETH':>12}  outcome"
+    header = (
+        f"{'id':12}  {'moment':14}  {'route':30}  {'gross ETH':>12}  {'gas ETH':>11}  {'bid ETH':>11}  "
+        f"{'net ETH':>12}  outcome"
+    )
     rank = {outcome: position for position, outcome in enumerate(_FIRST)}
     ordered = sorted(result.opportunities, key=lambda one: (rank.get(one.outcome, len(_FIRST)), -one.net_wei, one.id))
     rows = [header]

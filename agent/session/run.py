@@ -14,13 +14,14 @@ from agent.devnet.mainnet import START_TOKENS
 from agent.devnet.slice.design import design_slice
 from agent.devnet.slice_run import SliceRun, run_slice
 from agent.engine.settings import HuntSettings
-from agent.errors import SetupError
 from agent.eth.units import Hash32
 from agent.ports import SystemClock
 from agent.requests import Answer, RunRequest, Say
 from agent.session.assumed import read_assumed
 from agent.session.files import new_run_id
+from agent.session.fork import fork_answer
 from agent.session.reporting import answer_of
+from agent.session.shadow import shadow_answer
 from agent.settings import Settings
 
 _ORDERINGS = {"archived": Ordering.ARCHIVED, "profit": Ordering.PROFIT, "gas-price": Ordering.GAS_PRICE}
@@ -32,7 +33,11 @@ def run(request: RunRequest, settings: Settings, say: Say) -> Answer:
         return _run_case(request, settings, say)
     if request.world.kind == "slice":
         return _run_slice(request, settings, say)
-    raise SetupError(f"the world {request.world.kind} is not available in this build", hint="use --case")
+    clock = SystemClock()
+    run_id = new_run_id(clock.wall_ns())
+    folder = run_folder(request, settings, run_id)
+    watch = fork_answer if request.world.kind == "fork" else shadow_answer
+    return watch(request, settings, hunt_settings(request, settings), run_id, folder, clock, say)
 
 
 def hunt_settings(request: RunRequest, settings: Settings) -> HuntSettings:
@@ -66,7 +71,8 @@ def _run_case(request: RunRequest, settings: Settings, say: Say) -> Answer:
     folder = run_folder(request, settings, run_id)
     say(f"mev-agent  DEVNET  throw-away keys, local relay  run {run_id}")
     say(
-        f"  block {case.number}: {len(case.transactions)} transactions as mempool traffic, base fee {case.header.base_fee_wei} wei"
+        f"  block {case.number}: {len(case.transactions)} transactions as mempool traffic, "
+        f"base fee {case.header.base_fee_wei} wei"
     )
     repeat = ["mev-agent", "run", "--case", str(request.world.case)]
     for left_out in request.leave_out:
