@@ -63,7 +63,9 @@ class ProtocolError(AgentError):
     code = "E_PROTOCOL"
     exit_code = 4
 
-    def __init__(self, message: str, *, peer: str = "", method: str = "", code: str | None = None, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, peer: str = "", method: str = "", code: str | None = None, hint: str = ""
+    ) -> None:
         super().__init__(message, code=code, hint=hint, where=" ".join(filter(None, (peer, method))))
         self.peer = peer
         self.method = method

@@ -19,7 +19,6 @@ from agent.eth.transactions import (
     Transaction,
     TransactionError,
     decode_transaction,
-    encode_transaction,
 )
 from agent.eth.units import Address, Hash32
 

@@ -3,7 +3,6 @@
 A check of the checks: if one of these survives, the rows that killed it are gone.
 """
 
-# ruff: noqa: E501
 # Each mutant quotes a line of the source as it stands.
 
 from __future__ import annotations

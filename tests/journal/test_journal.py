@@ -69,10 +69,10 @@ def test_a_torn_tail_is_cut_and_told(tmp_path: Path) -> None:
 def test_after_an_io_error_nothing_is_written_any_more(tmp_path: Path) -> None:
     journal = JournalWriter(tmp_path, Run("r", "0", {}), monotonic_ns=0, wall_ns=0)
     with open("/dev/full", "wb") as full:
-        journal._file, kept = full.fileno(), journal._file  # noqa: SLF001 - the injected fault
+        journal._file, kept = full.fileno(), journal._file
         with pytest.raises(SetupError, match="No space left"):
             journal.event(HEAD, monotonic_ns=1, wall_ns=2)
-        journal._file = kept  # noqa: SLF001
+        journal._file = kept
     with pytest.raises(SetupError, match="failed earlier"):
         journal.event(HEAD, monotonic_ns=1, wall_ns=2)
 
