@@ -69,9 +69,11 @@ class CaptureStore:
         try:
             lines = path.read_bytes().split(b"\n") if path.exists() else []
             records = []
-            for line in lines[:-1]:  # what follows the last newline is torn
-                with contextlib.suppress(msgspec.MsgspecError):
+            for line in lines:
+                try:
                     records.append(msgspec.json.decode(line, type=_Record))
+                except msgspec.MsgspecError:
+                    break  # torn by a crash; what stands before it is whole, what follows may lean on it
             is_same = bool(records) and records[0].block_hash == wanted
             kept = records if is_same else [_Record(block_hash=wanted)]
             replacement = path.with_name(path.name + ".new")

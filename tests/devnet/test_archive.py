@@ -15,6 +15,7 @@ from eth_utils import keccak, to_checksum_address
 from agent.devnet.archive import Archive
 from agent.devnet.case import Case, load_case
 from agent.devnet.fresh import create_address
+from agent.eth.keccak import EMPTY_CODE_HASH
 from agent.eth.units import Address
 from agent.sim.simulator import Slot
 
@@ -68,6 +69,12 @@ def test_an_unknown_slot_is_named_and_remembered_and_never_zero(case: Case) -> N
 def test_a_slot_of_an_account_without_code_and_nonce_is_zero(case: Case) -> None:
     absent = next(address for address, account in case.accounts.items() if account.is_absent)
     assert int(ask(Archive(case), "eth_getStorageAt", text(absent), "0x5", "latest"), 16) == 0
+
+
+def test_an_account_that_once_acted_may_have_storage_without_code(case: Case) -> None:
+    """A delegation (EIP-7702) that was taken back leaves what it wrote."""
+    used = next(a for a, account in case.accounts.items() if account.nonce and account.code_hash == EMPTY_CODE_HASH)
+    assert ask(Archive(case), "eth_getStorageAt", text(used), "0x5", "latest")["code"] == -32001
 
 
 def test_what_a_fresh_address_is_and_owns_is_nothing(case: Case) -> None:

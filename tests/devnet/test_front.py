@@ -219,7 +219,9 @@ async def test_blocks_on_trial_are_never_seen(world: World) -> None:
         assert await reading == "0x0"
         await announcing
         await world.build()
-        assert [row["number"] for row in await listener.hear(heads)] == ["0x1"]
+        await listener.hear(heads)
+        assert await listener.ask("eth_blockNumber") == "0x1"
+        assert [row["number"] for row in listener.events[heads]] == ["0x1"]
 
 
 @pytest.mark.parametrize(
@@ -274,6 +276,37 @@ async def test_pipelined_sends_keep_their_order(world: World) -> None:
         answers = [json.loads(await socket.recv()) for _ in raws]
     assert all("result" in answer for answer in answers)
     assert ["0x" + transaction.raw.hex() for transaction in world.mempool] == raws
+
+
+async def test_sends_keep_their_order_when_the_checks_of_the_first_take_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, calls = world.anvil.rpc.batch, []
+
+    async def slow_at_first(requests: Any) -> Any:
+        calls.append(requests)
+        if len(calls) == 1:
+            await asyncio.sleep(0.05)
+        return await read(requests)
+
+    monkeypatch.setattr(world.anvil.rpc, "batch", slow_at_first)
+    raws = [signed(0), signed(0, key=OTHER_KEY, to=SENDER)]
+    async with connect(world.front.ws_url) as socket:
+        for number, raw in enumerate(raws):
+            request = {"jsonrpc": "2.0", "id": number, "method": "eth_sendRawTransaction", "params": [raw]}
+            await socket.send(json.dumps(request))
+        for _ in raws:
+            await socket.recv()
+    assert ["0x" + transaction.raw.hex() for transaction in world.mempool] == raws
+
+
+async def test_nobody_ends_the_subscription_of_another_connection(world: World) -> None:
+    async with connect(world.front.ws_url) as one, connect(world.front.ws_url) as two:
+        owner, stranger = Listener(one), Listener(two)
+        heads = await owner.ask("eth_subscribe", "newHeads")
+        assert await stranger.ask("eth_unsubscribe", heads) is False
+        await world.build()
+        assert len(await owner.hear(heads)) == 1
 
 
 async def test_polled_filters_hear_blocks_pending_transactions_and_logs(world: World) -> None:

@@ -70,6 +70,15 @@ async def test_it_stands_at_any_prefix_and_comes_back(small: Case) -> None:
         assert (await node.replay()).is_exact
 
 
+async def test_what_others_left_in_the_nodes_pool_gets_into_no_block(small: Case) -> None:
+    async with await CaseNode.start(small) as node:
+        for transaction in small.transactions[5:9]:
+            await node.anvil.call("eth_sendRawTransaction", "0x" + transaction.raw.hex())
+        await node.position(3)
+        rows = await node.block_receipts()
+        assert [row["transactionHash"] for row in rows] == ["0x" + tx.hash.hex() for tx in small.transactions[:4]]
+
+
 async def test_a_position_outside_the_block_is_refused(small: Case) -> None:
     async with await CaseNode.start(small) as node:
         for index in (-1, len(small.transactions)):
