@@ -1,4 +1,4 @@
-"""A fork of a real chain as a world: anvil over the user's node at one block, our executor on it, front, builder, relay.
+"""A fork of a real chain as a world: anvil over the user's node at one block, our executor, front, builder and relay.
 
 Nothing is written to the user's node. Pools are read from it directly, at the fork's block, because a fork fetches
 state slot by slot; simulation and blocks are anvil's.
@@ -193,7 +193,7 @@ async def plant_executor(anvil: Anvil, ours: Identities, *, hardfork: str, pools
 async def _plant_dust(anvil: Anvil, token: StartToken, holder: Address, *, sender: Address) -> None:
     """One unit of the token, so that the first profit costs no fresh slot; taken back where it does not show.
 
-    A token whose balances lie elsewhere than on mainnet keeps none: that costs gas, which is measured, and nothing else.
+    A token whose balances lie elsewhere than on mainnet keeps none: that costs gas, which is measured.
     """
     place = to_data(keccak256(holder.rjust(32, b"\0") + token.balance_slot.to_bytes(32, "big")))
     before = await anvil.call("eth_getStorageAt", to_data(token.address), place, "latest")

@@ -1,0 +1,49 @@
+"""`mev-agent run --fork-url`: the agent on a local fork of the chain behind somebody's node."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from agent.chain.known_pools import KNOWN_TOKENS
+from agent.devnet.builder import Ordering
+from agent.devnet.fork_run import ForkRun, run_fork
+from agent.engine.settings import HuntSettings
+from agent.ports import Clock
+from agent.requests import Answer, RunRequest, Say
+from agent.session.reporting import answer_of
+from agent.settings import Settings
+
+DEFAULT_FORK_BLOCKS = 3
+SLOT_S = 12.0
+
+
+def fork_answer(
+    request: RunRequest, settings: Settings, hunt: HuntSettings, run_id: str, folder: Path, clock: Clock, say: Say
+) -> Answer:
+    """Fork, hunt for some blocks, report."""
+    say(f"mev-agent  DEVNET  throw-away keys, local relay  run {run_id}")
+    say("  fork     nothing is sent to the node that is forked")
+    block = "" if request.world.block is None else f" --fork-block {request.world.block}"
+    result = asyncio.run(
+        run_fork(
+            ForkRun(
+                url=request.world.url,
+                block=request.world.block,
+                chain_id=settings.onchain.chain_id,
+                run=run_id,
+                folder=folder,
+                settings=hunt,
+                blocks=request.blocks or DEFAULT_FORK_BLOCKS,
+                ordering=Ordering.GAS_PRICE if request.builder_order == "gas-price" else Ordering.PROFIT,
+                slot_s=SLOT_S if request.pace == "real" else None,
+                # The address stays out of it: it may hold a provider's key.
+                repeat=f"mev-agent run --fork-url env:ETH_RPC_URL{block} --only {{id}}",
+                seed=request.seed,
+            ),
+            clock,
+            say,
+        )
+    )
+    symbols = {token.address: token.symbol for token in KNOWN_TOKENS}
+    return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
