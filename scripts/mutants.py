@@ -51,17 +51,17 @@ MUTANTS = (
         EXECUTOR,
         "if (afterwards < before) revert BalanceFell(token, before, afterwards);\n        uint256 net;",
         "uint256 net;",
-    ),  # noqa: E501
+    ),
     Mutant("floor-ignored", EXECUTOR, "if (net < head.floorAmount()) revert", "if (false) revert"),
     Mutant(
         "floor-before-payment",
         EXECUTOR,
         "if (net < head.floorAmount()) revert",
         "if (gross < head.floorAmount()) revert",
-    ),  # noqa: E501
+    ),
     Mutant(
         "floor-off-by-one", EXECUTOR, "if (net < head.floorAmount()) revert", "if (net + 1 < head.floorAmount()) revert"
-    ),  # noqa: E501
+    ),
     Mutant("share-above-the-whole", EXECUTOR, "if (bps > BPS) revert PaymentNotPossible(bps);", ""),
     Mutant("share-of-a-thousand", EXECUTOR, "BPS = 10_000", "BPS = 10_001"),
     Mutant("payment-kept-by-vault", EXECUTOR, "net -= payment;", ""),
@@ -71,19 +71,19 @@ MUTANTS = (
         EXECUTOR,
         "TokenLib.transfer(token, vault_, net);",
         "TokenLib.transfer(token, msg.sender, net);",
-    ),  # noqa: E501
+    ),
     Mutant(
         "vault-takes-inventory",
         EXECUTOR,
         "TokenLib.transfer(token, vault_, net);",
         "TokenLib.transfer(token, vault_, net + before);",
-    ),  # noqa: E501
+    ),
     Mutant(
         "token-tax-unseen",
         EXECUTOR,
         "if (head.namesStartToken()) _requireNotBelow(token, before);\n        else if",
         "if",
-    ),  # noqa: E501
+    ),
     Mutant("never-pays", EXECUTOR, "else if (payment != 0) _pay(payment);", ""),
     Mutant("payment-may-fail", EXECUTOR, "if (!isDone) revert PaymentRefused(block.coinbase, payment);", ""),
     Mutant("payment-takes-all-gas", EXECUTOR, "call(PAYMENT_GAS, coinbase()", "call(gas(), coinbase()"),
@@ -93,14 +93,14 @@ MUTANTS = (
         EXECUTOR,
         "if (PlanLib.expectation(content, length, msg.sender, label) != expected) revert UnexpectedCallback(msg.sender);",
         "",
-    ),  # noqa: E501
+    ),
     Mutant("callback-twice", EXECUTOR, "        Lock.write(Lock.IDLE);\n\n        Leg leg", "        Leg leg"),
     Mutant(
         "callback-not-required",
         EXECUTOR,
         "if (Lock.read() != Lock.IDLE) revert NoCallback(pool);",
         "Lock.write(Lock.IDLE);",
-    ),  # noqa: E501
+    ),
     Mutant("caller-not-in-the-hash", PLANS, "shl(96, pool_))", "0)"),
     Mutant(
         "bytes-not-in-the-hash", PLANS, "keccak256(inMemory, add(length, 20))", "keccak256(add(inMemory, length), 20)"
@@ -113,7 +113,7 @@ MUTANTS = (
         EXECUTOR,
         "if (block.number > head.lastBlock()) revert",
         "if (block.number >= head.lastBlock()) revert",
-    ),  # noqa: E501
+    ),
     Mutant("any-parent", EXECUTOR, "if (head.hasParentHash() && blockhash", "if (false && blockhash"),
     Mutant("any-start-token", EXECUTOR, "if (!isToken[token]) revert TokenNotListed(token);", ""),
     Mutant(
@@ -121,7 +121,7 @@ MUTANTS = (
         EXECUTOR,
         "if (head.paymentBps() != 0) revert PaymentNotPossible(head.paymentBps());",
         "",
-    ),  # noqa: E501
+    ),
     Mutant("any-pool", EXECUTOR, ": !isPool[pool]) {", ": false) {"),
     Mutant("any-factory", EXECUTOR, "? !PoolLib.isFromFactory(factories, pool, isV3Style) :", "? false :"),
     Mutant(
@@ -133,7 +133,7 @@ MUTANTS = (
         EXECUTOR,
         "plan.leg(head.lender()));\n        _requireNotBelow(token, before);",
         "plan.leg(head.lender()));",
-    ),  # noqa: E501
+    ),
     Mutant("v3-leg-behind-the-lender", EXECUTOR, "if (leg.isV3()) revert MalformedPlan();", ""),
     Mutant("ether-from-anyone", EXECUTOR, "if (msg.sender != WETH) revert EtherRefused(msg.sender);", ""),
     Mutant("false-is-true", TOKENS, "eq(mload(0x00), 1)", "1"),
@@ -143,27 +143,27 @@ MUTANTS = (
         TOKENS,
         "let isDone := call(gas(), token, 0, 0x00, 0x44, 0x00, 0x20)",
         "let isDone := or(1, call(gas(), token, 0, 0x00, 0x44, 0x00, 0x20))",
-    ),  # noqa: E501
+    ),
     Mutant(
         "short-answer-is-a-balance",
         TOKENS,
         "if iszero(and(gt(returndatasize(), 31), staticcall(gas(), token, 0x00, 0x24, 0x00, 0x20))) {",
         "if iszero(staticcall(gas(), token, 0x00, 0x24, 0x00, 0x20)) {",
-    ),  # noqa: E501
+    ),
     Mutant("reason-of-any-length", POOLS, "if gt(length, 0x100) { length := 0x100 }", ""),
     Mutant(
         "pool-may-fail",
         POOLS,
         "if iszero(call(gas(), pool, 0, call_, sub(end, call_), 0, 0)) {",
         "if iszero(or(1, call(gas(), pool, 0, call_, sub(end, call_), 0, 0))) {",
-    ),  # noqa: E501
+    ),
     Mutant("owner-of-everyone", ROLES, "if (msg.sender != owner) revert NotOwner(msg.sender);", ""),
     Mutant(
         "owner-in-one-step",
         ROLES,
         "pendingOwner = pendingOwner_;",
         "pendingOwner = pendingOwner_;\n        owner = pendingOwner_;",
-    ),  # noqa: E501
+    ),
     Mutant("anyone-accepts", ROLES, "if (msg.sender != pendingOwner) revert NotPendingOwner(msg.sender);", ""),
     Mutant("name-not-used-up", ROLES, "pendingOwner = address(0);", ""),
     Mutant(
@@ -174,7 +174,7 @@ MUTANTS = (
         ROLES,
         "if (msg.sender != guardian && msg.sender != owner) revert",
         "if (msg.sender != guardian) revert",
-    ),  # noqa: E501
+    ),
     Mutant("halt-does-nothing", ROLES, "isHalted = true;", ""),
     Mutant("guardian-unhalts", ROLES, "function unhalt() external onlyOwner {", "function unhalt() external {"),
     Mutant(
@@ -182,7 +182,7 @@ MUTANTS = (
         ROLES,
         "function sweep(address token) external onlyOwner {",
         "function sweep(address token) external {",
-    ),  # noqa: E501
+    ),
     Mutant("anyone-lists", ROLES, "bool isListed) external onlyOwner {", "bool isListed) external {"),
     Mutant("vault-of-zero", ROLES, "if (vault_ == address(0)) revert ZeroAddress();", ""),
 )
