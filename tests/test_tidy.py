@@ -322,6 +322,17 @@ def test_links_between_documents_lead_somewhere() -> None:
     none_of(found, "a link that leads nowhere")
 
 
+def test_every_page_is_reached_from_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    found = [
+        name(path)
+        for path in tracked()
+        if path.suffix == ".md" and name(path).startswith("docs/") and not name(path).startswith("docs/decisions/")
+        if path.stem != "index" and f"({path.relative_to(ROOT / 'docs').as_posix()})" not in index
+    ]
+    none_of(found, "a page that no link leads to is read by nobody")
+
+
 def test_documents_name_only_targets_and_commands_that_exist() -> None:
     from agent.cli.commands import COMMANDS
 
