@@ -7,9 +7,9 @@ from html import escape
 from typing import NamedTuple
 
 _ROW = 26
-_LABEL = 190
+_LABEL = 240
 _WIDTH = 720
-_VALUE = 170
+_VALUE = 120
 
 
 class Bar(NamedTuple):

@@ -13,7 +13,7 @@ from agent.observe.amounts import ether_ceil, ether_floor, grouped, gwei, short
 from agent.observe.charts import Bar, bars, line
 from agent.observe.report import totals
 
-_MAX_BARS = 24
+_MAX_BARS = 14
 _FUNNEL = ("found", "priced", "simulated", "passed_risk", "sent", "landed")
 _STYLE = """
 :root{--ink:#1d2330;--soft:#667085;--line:#d9dee8;--good:#1c7c54;--bad:#b3372f;--plain:#3b6fb6;--paper:#fff;
@@ -68,8 +68,8 @@ def page(result: RunResult, *, symbols: Mapping[Address, str]) -> str:
             f"<title>mev-agent {escape(result.command)} {escape(result.run)}</title><style>{_STYLE}</style>",
             f"<h1>{escape(result.command)} {escape(result.run)} "
             f"<span class=mode>{escape(result.mode.upper())}</span></h1>",
-            f"<p>{escape(result.world)}, chain {result.chain_id}; executor <code>{escape(result.executor_address)}</code>"
-            f" ({escape(result.executor_build)})</p>",
+            f"<p>{escape(result.world)}, chain {result.chain_id}; executor "
+            f"<code>{escape(result.executor_address)}</code> ({escape(result.executor_build)})</p>",
             "<div class=cards>"
             + "".join(
                 f"<div class=card><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in cards
@@ -107,10 +107,16 @@ def _profits(result: RunResult, symbols: Mapping[Address, str]) -> str:
     priced = [one for one in result.opportunities if one.value_wei is not None and one.outcome != "unknown"]
     best = sorted(priced, key=lambda one: (-one.net_wei, one.id))[:_MAX_BARS]
     rows = [
-        Bar(f"{_route(one, symbols):.26}", one.net_wei, ether_floor(one.net_wei), "good" if one.net_wei > 0 else "bad")
+        Bar(f"{_route(one, symbols):.32}", one.net_wei, f"{ether_floor(one.net_wei)} {one.outcome}", _tone(one))
         for one in best
     ]
     return bars(rows, title="Net of each opportunity, ETH after gas and bid")
+
+
+def _tone(one: OpportunityResult) -> str:
+    if one.net_wei <= 0:
+        return "bad"
+    return "good" if one.outcome in ("landed", "profit") else "plain"
 
 
 def _spreads(result: RunResult, symbols: Mapping[Address, str]) -> str:
@@ -119,7 +125,7 @@ def _spreads(result: RunResult, symbols: Mapping[Address, str]) -> str:
         amount_in = one.legs[0].amount_in
         if one.gross_amount > 0 and amount_in:
             spread = one.gross_amount * 1_000_000 // amount_in  # floor: ppm of the input
-            rows.append(Bar(f"{_route(one, symbols):.26}", spread, f"{spread // 100}.{spread % 100:02d} bps"))
+            rows.append(Bar(f"{_route(one, symbols):.32}", spread, f"{spread // 100}.{spread % 100:02d} bps"))
     return bars(
         sorted(rows, key=lambda bar: -bar.size)[:_MAX_BARS], title="Spread captured at the best size, bps of the input"
     )
@@ -137,8 +143,9 @@ def _opportunity_table(result: RunResult, symbols: Mapping[Address, str]) -> str
         value = "—" if one.value_wei is None else ether_floor(one.value_wei)
         rows.append(
             f"<tr><td><code>{escape(one.id)}</code><td class=n>{one.block}<td>{escape(moment)}"
-            f"<td>{escape(_route(one, symbols))}<td class=n>{value}<td class=n>{ether_ceil(one.gas_cost_wei)}<td class=n>{ether_ceil(one.bid_wei)}"
-            f"<td class=n>{ether_floor(one.net_wei)}<td>{escape(one.outcome)}<td>{escape(one.code)} {escape(one.reason)}"
+            f"<td>{escape(_route(one, symbols))}<td class=n>{value}<td class=n>{ether_ceil(one.gas_cost_wei)}"
+            f"<td class=n>{ether_ceil(one.bid_wei)}<td class=n>{ether_floor(one.net_wei)}"
+            f"<td>{escape(one.outcome)}<td>{escape(one.code)} {escape(one.reason)}"
         )
     head = (
         "<tr><th>id<th class=n>block<th>moment<th>route<th class=n>gross ETH<th class=n>gas"
