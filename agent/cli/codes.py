@@ -69,6 +69,10 @@ ERRORS: dict[str, Page] = {
     "E_KEYSTORE_MODE": Page("Other users of this machine may read a keystore.", "Run `chmod 600` on the file."),
     "E_NO_BLOCK": Page("The node does not have the block.", "Wait until it is synced that far, or name another block."),
     "E_NOT_AVAILABLE": Page("This build has no such part.", "Update mev-agent, or leave the command out."),
+    "E_NO_GUARD": Page(
+        "Live was asked for, and no armed guard watches.",
+        "Run in shadow; this build has no guard, so it cannot go live.",
+    ),
     "E_OLD_BLOCK": Page(
         "The block is older than London, which this agent does not know.", "Choose one from 12965000 on."
     ),
