@@ -35,6 +35,10 @@ def run() -> dict[str, object]:
     pools = market()
     cycles = index(pools)
     screen = Screen(cycles, pools)
+    # Every table from end to end: the most that lazily built ones can come to.
+    for pool in pools:
+        for token in (pool.token0, pool.token1):
+            pool.quote_exact_in(token, 2**200)
     gc.collect()
     built = resident_mb()
     early = found = 0.0
