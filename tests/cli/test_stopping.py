@@ -33,7 +33,7 @@ def stopped(process: subprocess.Popen[str], number: int) -> tuple[int, str, str]
 @pytest.mark.anvil
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_run_is_stopped_while_it_works(number: int, code: int, tmp_path: Path) -> None:
-    process = started(tmp_path, "run", "--blocks", "500", "--pace", "real")
+    process = started(tmp_path, "run", "--blocks", "500")
     assert process.stderr is not None
     seen = ""
     while "block " not in seen:
