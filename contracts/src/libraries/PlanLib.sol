@@ -147,8 +147,12 @@ library PlanLib {
         return (word(Leg.unwrap(leg_)) >> 250) & 1 != 0;
     }
 
-    function pool(Leg leg_) internal pure returns (address) {
-        return address(uint160(word(Leg.unwrap(leg_)) >> 88));
+    /// @dev Masked by hand: the assembly that writes it into calldata relies on clean upper bits, which the compiler
+    /// does not promise for a conversion.
+    function pool(Leg leg_) internal pure returns (address pool_) {
+        assembly ("memory-safe") {
+            pool_ := and(shr(88, calldataload(leg_)), 0xffffffffffffffffffffffffffffffffffffffff)
+        }
     }
 
     /// @notice V2-style: the amount that leaves the pool. V3-style: the amount that enters it.
