@@ -22,7 +22,7 @@ from agent.chain.websocket import WsRpc
 from agent.core.step import Core
 from agent.devnet.builder import Ordering
 from agent.devnet.fork_world import ForkWorld
-from agent.devnet.settling import settle_block
+from agent.devnet.settling import end_block
 from agent.dex.pool_set import PoolSet
 from agent.engine.booking import Books
 from agent.engine.candidate import Appraiser
@@ -30,7 +30,7 @@ from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.chain_view import ChainView
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
-from agent.engine.result import RunResult
+from agent.engine.result import BlockResult, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
 from agent.eth.hexes import address_text, to_data, to_quantity
@@ -117,7 +117,7 @@ async def _run(world: ForkWorld, asked: ForkRun, clock: Clock, say: Callable[[st
             chain_id=world.chain_id,
             settings=settings,
         )
-        return await _slots(world, ChainHunt(hunter, view, simulator), feed, rpc, asked, say)
+        return await _slots(world, ChainHunt(hunter, view, simulator), feed, rpc, simulator, asked, say)
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -128,7 +128,13 @@ async def _run(world: ForkWorld, asked: ForkRun, clock: Clock, say: Callable[[st
 
 
 async def _slots(
-    world: ForkWorld, hunt: ChainHunt, feed: MempoolFeed, rpc: HttpRpc, asked: ForkRun, say: Callable[[str], None]
+    world: ForkWorld,
+    hunt: ChainHunt,
+    feed: MempoolFeed,
+    rpc: HttpRpc,
+    simulator: NodeSimulator,
+    asked: ForkRun,
+    say: Callable[[str], None],
 ) -> RunResult:
     executor = world.executor
     result = RunResult(
@@ -154,8 +160,17 @@ async def _slots(
         await _listen(hunt, feed, slot_s=asked.slot_s)
         sent = await hunt.close()
         built = await world.builder.build(env)
+        await end_block(hunt, built, rpc, simulator, executor, result)
         touched = await hunt.view.extend(await header_at(rpc, None))
-        settle_block(hunt.hunter, built, result, executor, base_fee_wei=env.base_fee_wei, pools_touched=len(touched))
+        result.blocks.append(
+            BlockResult(
+                number=built.number,
+                hash=to_data(built.hash),
+                base_fee_wei=env.base_fee_wei,
+                transactions=len(built.receipts),
+                pools_touched=len(touched),
+            )
+        )
         landed = sum(one.outcome == "landed" for one in sent)
         say(f"block {built.number}  {len(built.receipts)} txs  sent {len(sent)}  landed {landed}")
     summarise(result, hunt.hunter, repeat=asked.repeat)

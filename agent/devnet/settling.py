@@ -1,36 +1,34 @@
-"""After a block of the devnet's builder: which of our bundles are in it, and why the others are not."""
+"""After a block of the devnet's builder: how each of our bundles ended, and the operators' nonces, from the chain."""
 
 from __future__ import annotations
 
+from agent.chain.client import Rpc
 from agent.devnet.builder import BuiltBlock
-from agent.engine.booking import book, landed_transaction
+from agent.engine.chain_hunt import ChainHunt, next_env
+from agent.engine.ending import Aftermath, block_calls, end_bundles
 from agent.engine.executor import Executor
-from agent.engine.hunter import Hunter
-from agent.engine.result import BlockResult, RunResult
-from agent.eth.hexes import to_data
+from agent.engine.result import RunResult
+from agent.eth.hexes import from_quantity, to_data, to_quantity
+from agent.eth.transactions import transaction_from_rpc
+from agent.sim.node import NodeSimulator
+from agent.sim.simulator import call_from_transaction
+from agent.venues.onchain.tracker import mined_block_from_rpc
 
 
-def settle_block(
-    hunter: Hunter, built: BuiltBlock, result: RunResult, executor: Executor, *, base_fee_wei: int, pools_touched: int
+async def end_block(
+    hunt: ChainHunt, built: BuiltBlock, rpc: Rpc, simulator: NodeSimulator, executor: Executor, result: RunResult
 ) -> None:
-    """Close every bundle that was sent for this block, by the chain's figures or the builder's reason, and list it."""
-    drops = {str(drop.bundle.uuid): drop for drop in built.drops}
-    for one in list(hunter.tracked.values()):
-        if one.outcome != "sent":
-            continue
-        mined = landed_transaction(one, built.receipts, executor, base_fee_wei=base_fee_wei)
-        if mined is not None:
-            book(hunter, one, mined, result)
-            continue
-        drop = drops.get(str(one.bundle.replacement_uuid)) if one.bundle else None
-        why = f"{drop.reason}: {drop.detail}" if drop else "not in its block"
-        hunter.on_ended(one, outcome="missed", reason=why, gas_paid_wei=0, bid_paid_wei=0, net_wei=0)
-    result.blocks.append(
-        BlockResult(
-            number=built.number,
-            hash=to_data(built.hash),
-            base_fee_wei=base_fee_wei,
-            transactions=len(built.receipts),
-            pools_touched=pools_touched,
-        )
+    """Close every bundle that was sent for this block. The view still stands on its parent."""
+    full = await rpc.call("eth_getBlockByNumber", [to_quantity(built.number), True])
+    block = mined_block_from_rpc(full, built.receipts)
+    after = Aftermath(
+        block=block,
+        receipts=built.receipts,
+        calls=block_calls([call_from_transaction(transaction_from_rpc(tree)) for tree in full["transactions"]]),
+        env=next_env(hunt.view.header),
+        simulator=simulator.on(hunt.view.header.hash),
     )
+    await end_bundles(hunt.hunter, after, executor, result)
+    counts = await rpc.batch([("eth_getTransactionCount", [to_data(key), "latest"]) for key in hunt.hunter.operators])
+    nonces = {key: from_quantity(str(count)) for key, count in zip(hunt.hunter.operators, counts, strict=True)}
+    hunt.hunter.on_block(number=built.number, nonces=nonces)

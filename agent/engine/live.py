@@ -28,7 +28,6 @@ from agent.chain.mempool import MempoolEvent, MempoolFeed
 from agent.chain.pending import PendingTransaction
 from agent.chain.websocket import WsRpc
 from agent.core.codes import Code
-from agent.core.effects import Drop
 from agent.core.step import Core
 from agent.engine.candidate import Appraiser
 from agent.engine.chain_hunt import ChainHunt
@@ -140,7 +139,7 @@ async def _watch(shadow: Shadow, asked: ShadowRun, say: Callable[[str], None]) -
     else:
         shadow.result.warnings.append("an HTTP endpoint tells no pending transactions: heads only; give ws:// for more")
     try:
-        await _follow(shadow, heads, mempool, tasks, blocks=asked.blocks)
+        await _follow(shadow, heads, mempool, tasks)
     except asyncio.CancelledError:
         # A person's Ctrl-C: the report of what was seen is what they want now.
         shadow.result.warnings.append("stopped before its end")
@@ -159,13 +158,11 @@ async def _follow(
     heads: HeadFeed,
     mempool: MempoolFeed | None,
     tasks: Sequence[asyncio.Task[None]],
-    *,
-    blocks: int | None,
 ) -> None:
     next_head: asyncio.Task[HeadEvent] = asyncio.create_task(heads.events.get())
     arrivals: asyncio.Task[list[MempoolEvent]] | None = None if mempool is None else asyncio.create_task(mempool.read())
     try:
-        while blocks is None or shadow.slots < blocks:
+        while not shadow.is_done:
             waited = {next_head, *tasks} | (set() if arrivals is None else {arrivals})
             done, _ = await asyncio.wait(waited, timeout=shadow.open_for_s(), return_when=asyncio.FIRST_COMPLETED)
             if not done:
@@ -226,6 +223,11 @@ class Shadow:
         self._closes_at_ns: int | None = None
         self._unsent = 0
 
+    @property
+    def is_done(self) -> bool:
+        """As many slots were closed as were asked for."""
+        return self._asked.blocks is not None and self.slots >= self._asked.blocks
+
     def open_for_s(self) -> float | None:
         """How long the slot stays open; None where none is."""
         if self._closes_at_ns is None:
@@ -242,6 +244,8 @@ class Shadow:
             self._say(f"watching {event.peer}")
         else:
             await self.close()
+            if self.is_done:
+                return
             try:
                 await self._move(event, is_newest=is_newest)
             except (ProtocolError, OutcomeUnknown) as error:
@@ -269,13 +273,12 @@ class Shadow:
         if self._hunt is None:
             return
         chosen = await self._hunt.close()
+        hunter = self._hunt.hunter
         for one in chosen:
-            self._hunt.hunter.on_ended(
-                one, outcome="not_sent", reason="shadow", gas_paid_wei=0, bid_paid_wei=0, net_wei=0
-            )
-            one.outcome, one.reason = "dropped", "shadow mode sends nothing"
-            one.drop = Drop(one.opportunity.id, Code.NOTHING_SENT, one.reason)
+            hunter.on_ended(one, outcome="dropped", reason="shadow mode sends nothing", code=Code.NOTHING_SENT)
             one.bundle = None
+        # Nothing was sent, so every key is free again and no nonce has moved.
+        hunter.on_block(number=self._hunt.view.header.number + 1, nonces=dict.fromkeys(hunter.operators, 0))
         self._unsent += len(chosen)
         self._say(f"block {self._hunt.view.header.number}  {len(chosen)} would have been sent for the next one")
 
