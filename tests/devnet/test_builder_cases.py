@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.devnet.builder import Builder, Ordering, Reason
+from agent.devnet.builder.block import BlockMaker
 from agent.devnet.builder.bundles import Bundle
 from agent.devnet.case import load_case
 from agent.devnet.mempool import Mempool
@@ -101,3 +102,35 @@ async def test_a_bundle_that_touches_unknown_state_is_neither_profit_nor_loss(ma
         assert [drop.reason for drop in built.drops] == [Reason.STATE_UNKNOWN]
         assert "17" * 20 in built.drops[0].detail
         assert len(built.receipts) == len(node.transactions)
+
+
+async def test_payments_by_recorded_calls_equal_the_balance_differences(mainnet: Path) -> None:
+    """Over transactions of a real block, direct payments to its fee recipient among them."""
+    async with case_world(mainnet, 24628607) as (node, builder):
+        maker = BlockMaker(node.anvil)
+        prefix = list(builder.mempool)[:30]
+        block = await maker.make(prefix, node.env)
+        hashes = [transaction.hash for transaction in prefix]
+        by_calls = await maker.payments_by_calls(block, hashes, node.env)
+        assert by_calls == await maker.payments(block, hashes, node.env.fee_recipient)
+        fees = {h: maker.fees(block, h, node.env) for h in hashes}
+        direct = {i: by_calls[h] - fees[h] for i, h in enumerate(hashes) if by_calls[h] != fees[h]}
+        assert (direct[11], direct[25], direct[28]) == (47094659591059, 2437130185215, 110056015801875)
+
+
+@pytest.mark.parametrize("ordering", [Ordering.PROFIT, Ordering.GAS_PRICE])
+async def test_ranked_order_of_real_traffic_accounts_for_each_transaction(mainnet: Path, ordering: Ordering) -> None:
+    async with case_world(mainnet, 24628607) as (node, builder):
+        builder.ordering = ordering
+        target = builder.mempool.get(node.transactions[5].hash)
+        assert target is not None
+        builder.bundles.insert(Bundle(transactions=(target, ours(0, value=10**18)), block_number=24628607))
+        built = await builder.build(node.env)
+        (placement,) = built.placements
+        assert placement.indices == (placement.indices[0], placement.indices[0] + 1)
+        assert placement.payment_wei > 10**18
+        mined = {receipt["transactionHash"] for receipt in built.receipts}
+        out = {"0x" + transaction_hash.hex() for transaction_hash in built.left_out}
+        assert mined.isdisjoint(out)
+        assert {"0x" + tx.hash.hex() for tx in node.transactions} <= mined | out
+        assert len(mined) > 55

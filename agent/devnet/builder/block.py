@@ -24,8 +24,8 @@ from agent.sim.simulator import BlockEnv
 
 PAYOUT_GAS = 21_000
 _BALANCE_CHANGES = {"tracer": "prestateTracer", "tracerConfig": {"diffMode": True}}
-_TRACED_ONE_BY_ONE = 3
-"""The node executes the block up to a transaction to trace it: more of them are cheaper with the block as a whole."""
+_CALLS = {"tracer": "callTracer"}
+_MOVING_CALLS = frozenset({"CALL", "CREATE", "CREATE2", "SELFDESTRUCT"})
 
 
 class Payout(msgspec.Struct, frozen=True):
@@ -69,14 +69,14 @@ class BlockMaker:
     """Makes blocks on one anvil. Not for concurrent use: the builder holds a lock around it."""
 
     def __init__(self, node: Anvil) -> None:
-        self._node = node
+        self.node = node
 
     async def make(
         self, transactions: Sequence[PendingTransaction], env: BlockEnv, *, payouts: Sequence[Payout] = ()
     ) -> MinedBlock:
         """Mine these transactions, in this order, as the block `env` describes; `undo` takes it back."""
         # What awaits inside the node is awaited here: within one batch it would be overtaken.
-        snapshot: str = await self._node.call("evm_snapshot")
+        snapshot: str = await self.node.call("evm_snapshot")
         requests: list[Request] = [
             ("anvil_dropAllTransactions", ()),
             ("anvil_setCoinbase", (to_data(env.fee_recipient),)),
@@ -93,16 +93,16 @@ class BlockMaker:
         requests += [("eth_sendRawTransaction", (to_data(transaction.raw),)) for transaction in sent]
         for payout in payouts:
             requests += _payout_requests(payout, env)
-        answers = await self._node.rpc.ordered(requests)
+        answers = await self.node.rpc.ordered(requests)
         for transaction, answer in zip(sent, answers[first_send:], strict=False):
             if isinstance(answer, RpcError):
                 refused[transaction.hash] = answer.message
         for answer in answers[:first_send]:
             if isinstance(answer, RpcError):
                 raise answer
-        await self._node.call("evm_mine")
-        block = await self._node.call("eth_getBlockByNumber", "latest", False)
-        receipts = await self._node.call("eth_getBlockReceipts", "latest")
+        await self.node.call("evm_mine")
+        block = await self.node.call("eth_getBlockByNumber", "latest", False)
+        receipts = await self.node.call("eth_getBlockReceipts", "latest")
         number = from_quantity(block["number"])
         if number != env.number:
             raise ProtocolError(f"anvil mined block {number} where {env.number} was to come", peer="anvil")
@@ -118,36 +118,48 @@ class BlockMaker:
 
     async def undo(self, block: MinedBlock) -> None:
         """Take a block back, with everything that it left in the node's pool."""
-        await self._node.call("evm_revert", block.snapshot)
-        await self._node.call("anvil_dropAllTransactions")
+        await self.node.call("evm_revert", block.snapshot)
+        await self.node.call("anvil_dropAllTransactions")
 
     async def keep(self, block: MinedBlock) -> None:
         """Make a block final: what it left out does not linger in the node."""
-        await self._node.call("anvil_dropAllTransactions")
+        await self.node.call("anvil_dropAllTransactions")
 
     async def payments(self, block: MinedBlock, hashes: Sequence[Hash32], fee_recipient: Address) -> dict[Hash32, int]:
         """What the fee recipient's balance gained by each transaction of a mined block, fees and transfers alike."""
+        gains: dict[Hash32, int] = {}
+        for transaction_hash in hashes:
+            if transaction_hash in block.index_by_hash:
+                # The node executes the block up to the transaction for this: right for a few, too slow for many.
+                change = await self.node.call("debug_traceTransaction", to_data(transaction_hash), _BALANCE_CHANGES)
+                gains[transaction_hash] = _gain(change, to_data(fee_recipient))
+        return gains
+
+    async def payments_by_calls(self, block: MinedBlock, hashes: Sequence[Hash32], env: BlockEnv) -> dict[Hash32, int]:
+        """The same sum from receipts and recorded calls: fees, and ether that moved to and from the fee recipient."""
         mined = [transaction_hash for transaction_hash in hashes if transaction_hash in block.index_by_hash]
-        changes: list[Any]
-        if len(mined) > _TRACED_ONE_BY_ONE:
-            traces = await self._node.call("debug_traceBlockByNumber", to_quantity(block.number), _BALANCE_CHANGES)
-            changes = [traces[block.index_by_hash[transaction_hash]]["result"] for transaction_hash in mined]
-        else:
-            changes = [
-                await self._node.call("debug_traceTransaction", to_data(transaction_hash), _BALANCE_CHANGES)
-                for transaction_hash in mined
-            ]
-        return {
-            transaction_hash: _gain(change, to_data(fee_recipient))
-            for transaction_hash, change in zip(mined, changes, strict=True)
-        }
+        traces = await self.node.rpc.batch([("debug_traceTransaction", (to_data(h), _CALLS)) for h in mined])
+        gains = {}
+        for transaction_hash, trace in zip(mined, traces, strict=True):
+            if isinstance(trace, RpcError):
+                raise trace
+            moved_wei = _moved(trace, to_data(env.fee_recipient))
+            gains[transaction_hash] = self.fees(block, transaction_hash, env) + moved_wei
+        return gains
+
+    def fees(self, block: MinedBlock, transaction_hash: Hash32, env: BlockEnv) -> int:
+        """What the fee recipient's balance gained by the gas of one mined transaction alone."""
+        receipt = block.receipts[block.index_by_hash[transaction_hash]]
+        gas, price_wei = from_quantity(receipt["gasUsed"]), from_quantity(receipt["effectiveGasPrice"])
+        paid_wei = gas * price_wei if receipt["from"].lower() == to_data(env.fee_recipient) else 0
+        return gas * (price_wei - env.base_fee_wei) - paid_wei
 
     async def explain(self, transaction: PendingTransaction, env: BlockEnv) -> tuple[str, bool]:
         """Why a transaction could not be executed on the present state, and whether that is unknown state."""
         sender = to_data(transaction.sender)
         try:
-            nonce = from_quantity(await self._node.call("eth_getTransactionCount", sender, "latest"))
-            balance_wei = from_quantity(await self._node.call("eth_getBalance", sender, "latest"))
+            nonce = from_quantity(await self.node.call("eth_getTransactionCount", sender, "latest"))
+            balance_wei = from_quantity(await self.node.call("eth_getBalance", sender, "latest"))
         except ProtocolError as error:
             return error.message, True
         if transaction.nonce != nonce:
@@ -175,10 +187,20 @@ class BlockMaker:
         if transaction.to is not None:
             request["to"] = to_data(transaction.to)
         try:
-            await self._node.call("eth_call", request, "latest")
+            await self.node.call("eth_call", request, "latest")
         except ProtocolError as error:
             return error.message, "unknown state" in error.message.lower()
         return "the node left it out of the block", False
+
+
+def _moved(frame: Mapping[str, Any], account: str) -> int:
+    """Ether that an account received less what it sent, in a call and all calls below it; none where it failed."""
+    if frame.get("error"):
+        return 0
+    net_wei = sum(_moved(inner, account) for inner in frame.get("calls", ()))
+    if frame["type"] in _MOVING_CALLS and (value := frame.get("value")):
+        net_wei += from_quantity(value) * ((frame.get("to") == account) - (frame["from"] == account))
+    return net_wei
 
 
 def _gain(change: Mapping[str, Any], account: str) -> int:

@@ -85,11 +85,13 @@ class Builder:
                 )
             else:
                 cap = self._max_transaction_gas or env.gas_limit
-                public = [transaction for transaction in public if transaction.gas_limit <= cap]
+                above = {tx.hash: f"gas limit {tx.gas_limit} above {cap}" for tx in public if tx.gas_limit > cap}
+                public = [transaction for transaction in public if transaction.hash not in above]
                 nonces = await self._nonces(public, ready)
                 built, mined = await build_ranked(
                     self._maker, env, ordering=self.ordering, public=public, bundles=ready, nonces=nonces
                 )
+                built = msgspec.structs.replace(built, left_out={**above, **built.left_out})
             self.next_env = None
         built = msgspec.structs.replace(built, drops=(*drops, *built.drops))
         self._settle(built, mined, public)

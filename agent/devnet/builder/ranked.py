@@ -18,6 +18,7 @@ from agent.devnet.builder.bundles import Bundle
 from agent.devnet.builder.outcome import BuiltBlock, Drop, Placement
 from agent.devnet.builder.refunds import CombinedRefunds, Refund
 from agent.devnet.builder.rules import Ordering, Reason, Worth, keeps_value, rank, sorting_value
+from agent.devnet.builder.simulate import SimulatedTransaction, simulate_each
 from agent.devnet.builder.verdict import judge
 from agent.devnet.pending import PendingTransaction
 from agent.eth.units import Address, Hash32
@@ -38,6 +39,8 @@ class _Order(msgspec.Struct, eq=False):
     worth: Worth | None = None
     """Its present value; None once it is out for good."""
     reinsertions: int = 0
+    pays_directly: bool = True
+    """False for a mempool transaction that moved no ether to the builder at the top of the block."""
 
     def worth_in(self, payments: dict[Hash32, int], block: MinedBlock) -> Worth:
         """Value where it stands in this block."""
@@ -50,6 +53,7 @@ class _Build:
 
     def __init__(self, maker: BlockMaker, env: BlockEnv, ordering: Ordering) -> None:
         self.maker = maker
+        self.anvil = maker.node
         self.env = env
         self.ordering = ordering
         self.drops: list[Drop] = []
@@ -76,17 +80,33 @@ async def build_ranked(
     build = _Build(maker, env, ordering)
     orders = [_Order(str(bundle.uuid), bundle, False, list(bundle.transactions)) for bundle in bundles]
     orders += [_Order("0x" + tx.hash.hex(), Bundle(transactions=(tx,), block_number=None), True, [tx]) for tx in public]
-    queue = []
+    await _value_mempool_on_top(build, [order for order in orders if order.is_mempool], public, nonces)
     for order in orders:
-        if await _execute_on_top(build, order, public, nonces):
-            queue.append(order)
-    return await _fill(build, queue, nonces)
+        if order.worth is None:
+            await _execute_on_top(build, order, public, nonces)
+    return await _fill(build, [order for order in orders if order.worth is not None], nonces)
+
+
+async def _value_mempool_on_top(
+    build: _Build, orders: Sequence[_Order], public: Sequence[PendingTransaction], nonces: dict[Address, int]
+) -> None:
+    """Value many mempool transactions at once; those that cannot be simulated so, or pay nothing, stay without."""
+    sequences = [[*_parents(order.own, public, nonces), *order.own] for order in orders]
+    for order, results in zip(orders, await simulate_each(build.anvil, sequences, build.env), strict=True):
+        if results is not None and results[-1].coinbase_difference_wei > 0 and _follows(order.own[0], results, nonces):
+            order.worth = Worth(order.id, results[-1].coinbase_difference_wei, results[-1].gas_used)
+            order.pays_directly = results[-1].sent_to_coinbase_wei != 0
+
+
+def _follows(transaction: PendingTransaction, results: list[SimulatedTransaction], nonces: dict[Address, int]) -> bool:
+    """Whether the simulated parents close the gap to the transaction's nonce, which the node does not check there."""
+    return transaction.nonce == nonces.get(transaction.sender, 0) + len(results) - 1
 
 
 async def _execute_on_top(
     build: _Build, order: _Order, public: Sequence[PendingTransaction], nonces: dict[Address, int]
-) -> bool:
-    """Value of an order at the top of the block; False, and noted, if it cannot be built."""
+) -> None:
+    """Value of an order at the top of the block, by mining it; noted as dropped if it cannot be built."""
     own = list(order.own)
     parents = _parents(own, public, nonces)
     while own:
@@ -105,16 +125,16 @@ async def _execute_on_top(
             continue
         if reason is not None:
             build.drop(order, reason, detail)
-            return False
+            return
         hashes = [transaction.hash for transaction in own]
-        order.worth = Worth(order.id, sum(payments.values()), sum(block.gas_used(h) for h in hashes))
-        if order.worth.profit_wei <= 0:
-            reason = Reason.NEGATIVE_PROFIT if order.worth.profit_wei < 0 else Reason.NO_PROFIT
-            build.drop(order, reason, f"it pays the builder {order.worth.profit_wei} wei")
-            return False
-        return True
+        worth = Worth(order.id, sum(payments.values()), sum(block.gas_used(h) for h in hashes))
+        if worth.profit_wei > 0:
+            order.worth = worth
+        else:
+            reason = Reason.NEGATIVE_PROFIT if worth.profit_wei < 0 else Reason.NO_PROFIT
+            build.drop(order, reason, f"it pays the builder {worth.profit_wei} wei")
+        return
     build.drop(order, Reason.EMPTY_BUNDLE, "every transaction was left out")
-    return False
 
 
 def _parents(
@@ -142,7 +162,7 @@ async def _fill(build: _Build, orders: list[_Order], nonces: dict[Address, int])
         sequence = [*committed, *_ready_in_turn(build, committed, waiting, nonces)]
         transactions = [tx for order in sequence for tx in order.own]
         block = await build.maker.make(transactions, build.env)
-        payments = await build.maker.payments(block, list(block.index_by_hash), build.env.fee_recipient)
+        payments = await _payments(build, block, sequence)
         refunds = CombinedRefunds(build.env.base_fee_wei)
         paid: dict[str, tuple[Worth, Refund | None]] = {}
         held = await _hold(build, block, payments, sequence, committed, refunds, paid)
@@ -160,6 +180,13 @@ async def _fill(build: _Build, orders: list[_Order], nonces: dict[Address, int])
             return _outcome(build, block, sequence, paid), block
         await build.maker.undo(block)
         committed = held
+
+
+async def _payments(build: _Build, block: MinedBlock, sequence: Sequence[_Order]) -> dict[Hash32, int]:
+    """Fees of all, and for whoever pays the builder directly that payment as well."""
+    payments = {h: build.maker.fees(block, h, build.env) for h in block.index_by_hash}
+    direct = [tx.hash for order in sequence if order.pays_directly for tx in order.own]
+    return payments | await build.maker.payments_by_calls(block, direct, build.env)
 
 
 def _payouts(refunds: CombinedRefunds) -> list[Payout]:

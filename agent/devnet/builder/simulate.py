@@ -1,8 +1,8 @@
 """`eth_callBundle`: what a bundle would do, on the state asked for.
 
 On the head and for the block that comes next, the bundle is mined and taken back: exact in every respect. On an older
-state, or for a later block, `eth_simulateV1` runs it, with a reader of the fee recipient's balance between the
-transactions; nonces, which anvil does not check there, are checked here.
+state, or for a later block, `eth_simulateV1` runs it with every transfer of ether traced; nonces, which anvil does not
+check there, are checked here. The same call gives the value of many mempool transactions at the top of a block.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from typing import Any
 
 import msgspec
 
+from agent.chain.jsonrpc import RpcError
 from agent.devnet.anvil import Anvil
 from agent.devnet.builder.block import BlockMaker
 from agent.devnet.pending import PendingTransaction
 from agent.errors import ProtocolError, Rejected
 from agent.eth.hexes import from_data, from_quantity, to_data, to_quantity
-from agent.eth.keccak import keccak256
 from agent.eth.units import Address
 from agent.sim.simulator import BlockEnv
 
-_READER = Address(keccak256(b"devnet balance reader")[12:])
-_READER_CODE = bytes.fromhex("413160005260206000f3")
-"""COINBASE BALANCE MSTORE(0) RETURN(0, 32)."""
-_ASKER = Address(keccak256(b"devnet balance asker")[12:])
-_READ_GAS = 40_000
+_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+_ETHER = "0x" + "ee" * 20
+"""Where `traceTransfers` says that ether moved: a log of `Transfer(from, to, value)` at this address."""
+_BATCH_MEMBERS = 100
 
 
 class SimulatedTransaction(msgspec.Struct, frozen=True):
@@ -92,47 +91,78 @@ async def simulate_at(
                 f"maxFeePerGas: {transaction.max_fee_wei}, baseFee: {env.base_fee_wei}",
                 transaction,
             )
-    calls = [_reading(0, env)]
-    for i, transaction in enumerate(transactions):
-        calls += [_call_of(transaction), _reading(i + 1, env)]
-    request = {
-        "blockStateCalls": [
-            {
-                "blockOverrides": {
-                    "number": to_quantity(env.number),
-                    "time": to_quantity(env.timestamp),
-                    "baseFeePerGas": to_quantity(env.base_fee_wei),
-                    "feeRecipient": to_data(env.fee_recipient),
-                    "gasLimit": to_quantity(env.gas_limit + _READ_GAS * (len(transactions) + 1)),
-                    "prevRandao": f"0x{env.prev_randao:064x}",
-                },
-                "stateOverrides": {
-                    to_data(_READER): {"code": to_data(_READER_CODE)},
-                    to_data(_ASKER): {"balance": to_quantity(10**24)},
-                },
-                "calls": calls,
-            }
-        ],
-        "validation": True,
-    }
     try:
-        answer = await node.call("eth_simulateV1", request, to_quantity(state_block))
+        answer = await node.call("eth_simulateV1", _request(transactions, env), to_quantity(state_block))
     except ProtocolError as error:
         raise _invalid(error.message, transactions[0]) from None
-    frames = answer[0]["calls"]
-    balances = [from_quantity(frame["returnData"]) for frame in frames[::2]]
-    return [
-        _result(
-            transaction,
-            env,
-            is_success=from_quantity(frame["status"]) == 1,
-            gas_used=from_quantity(frame["gasUsed"]),
-            difference_wei=balances[i + 1] - balances[i],
-            output=from_data(frame["returnData"]),
-            error="" if from_quantity(frame["status"]) == 1 else "execution reverted",
+    return _results(transactions, env, answer[0]["calls"])
+
+
+async def simulate_each(
+    node: Anvil, sequences: Sequence[Sequence[PendingTransaction]], env: BlockEnv
+) -> list[list[SimulatedTransaction] | None]:
+    """Each sequence by itself on the head, nonces taken as right; None where the node could not run it."""
+    results: list[list[SimulatedTransaction] | None] = []
+    for start in range(0, len(sequences), _BATCH_MEMBERS):
+        members = sequences[start : start + _BATCH_MEMBERS]
+        answers = await node.rpc.batch([("eth_simulateV1", (_request(member, env), "latest")) for member in members])
+        results += [
+            None if isinstance(answer, RpcError) else _results(member, env, answer[0]["calls"])
+            for member, answer in zip(members, answers, strict=True)
+        ]
+    return results
+
+
+def _request(transactions: Sequence[PendingTransaction], env: BlockEnv) -> dict[str, Any]:
+    overrides = {
+        "number": to_quantity(env.number),
+        "time": to_quantity(env.timestamp),
+        "baseFeePerGas": to_quantity(env.base_fee_wei),
+        "feeRecipient": to_data(env.fee_recipient),
+        "gasLimit": to_quantity(env.gas_limit),
+        "prevRandao": f"0x{env.prev_randao:064x}",
+    }
+    calls = [_call_of(transaction) for transaction in transactions]
+    return {
+        "blockStateCalls": [{"blockOverrides": overrides, "calls": calls}],
+        "validation": True,
+        "traceTransfers": True,
+    }
+
+
+def _results(
+    transactions: Sequence[PendingTransaction], env: BlockEnv, frames: Sequence[dict[str, Any]]
+) -> list[SimulatedTransaction]:
+    results = []
+    for transaction, frame in zip(transactions, frames, strict=True):
+        is_success = from_quantity(frame["status"]) == 1
+        gas_used = from_quantity(frame["gasUsed"])
+        gained_wei = gas_used * transaction.tip_wei(env.base_fee_wei) + _net_transfers(frame["logs"], env.fee_recipient)
+        if transaction.sender == env.fee_recipient:
+            gained_wei -= gas_used * (env.base_fee_wei + transaction.tip_wei(env.base_fee_wei))
+        results.append(
+            _result(
+                transaction,
+                env,
+                is_success=is_success,
+                gas_used=gas_used,
+                difference_wei=gained_wei,
+                output=from_data(frame["returnData"]),
+                error="" if is_success else "execution reverted",
+            )
         )
-        for i, (transaction, frame) in enumerate(zip(transactions, frames[1::2], strict=True))
-    ]
+    return results
+
+
+def _net_transfers(logs: Sequence[dict[str, Any]], account: Address) -> int:
+    """Ether that an account received less what it sent, in traced transfers."""
+    word = to_data(bytes(12) + account)
+    net_wei = 0
+    for log in logs:
+        if log["address"].lower() == _ETHER and log["topics"][0] == _TRANSFER:
+            amount_wei = from_quantity(log["data"])
+            net_wei += amount_wei * ((log["topics"][2] == word) - (log["topics"][1] == word))
+    return net_wei
 
 
 async def _check_nonces(node: Anvil, transactions: Sequence[PendingTransaction], state_block: int) -> None:
@@ -178,29 +208,18 @@ def _result(
 
 
 def _call_of(transaction: PendingTransaction) -> dict[str, Any]:
-    assert transaction.to is not None
     call: dict[str, Any] = {
         "from": to_data(transaction.sender),
-        "to": to_data(transaction.to),
         "nonce": to_quantity(transaction.nonce),
         "gas": to_quantity(transaction.gas_limit),
         "value": to_quantity(transaction.value_wei),
         "input": transaction.rpc["input"],
     }
+    if transaction.to is not None:  # anvil refuses a creation
+        call["to"] = to_data(transaction.to)
     for name in ("accessList", "authorizationList", "maxFeePerGas", "maxPriorityFeePerGas"):
         if name in transaction.rpc:
             call[name] = transaction.rpc[name]
     if "maxFeePerGas" not in call:
         call["gasPrice"] = to_quantity(transaction.max_fee_wei)
     return call
-
-
-def _reading(nonce: int, env: BlockEnv) -> dict[str, Any]:
-    return {
-        "from": to_data(_ASKER),
-        "to": to_data(_READER),
-        "nonce": to_quantity(nonce),
-        "gas": to_quantity(_READ_GAS),
-        "maxFeePerGas": to_quantity(env.base_fee_wei),
-        "maxPriorityFeePerGas": "0x0",
-    }
