@@ -88,9 +88,10 @@ def _entry(checked: Checked, number: int, entry: dict[str, Any], plain: Report, 
             _unknown(checked, name, entry, found)
         executed = find(assumed, entry)
     gross = 0
-    if checked.expect(executed is not None, f"{name}: not listed") and executed is not None:
-        if checked.expect(executed["outcome"] in EXECUTED, f"{name}: {executed['outcome']} {executed['reason']}"):
-            gross = int(executed["gross_amount"])
+    if executed is None:
+        checked.expect(False, f"{name}: not listed")
+    elif checked.expect(executed["outcome"] in EXECUTED, f"{name}: {executed['outcome']} {executed['reason']}"):
+        gross = int(executed["gross_amount"])
     wanted_gross = int(entry["gross_profit"])
     share_bps = gross * 10_000 // wanted_gross  # floor: a share is never shown larger than it is
     checked.expect(share_bps >= LEAST_RATIO_BPS, f"{name}: {gross} of {wanted_gross}")
