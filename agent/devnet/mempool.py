@@ -18,6 +18,8 @@ from agent.eth.units import Address, Hash32
 __all__ = ["PRICE_BUMP_PERCENT", "Mempool", "PendingTransaction"]
 
 PRICE_BUMP_PERCENT = 10
+CAPACITY = 20_000
+"""Many times what the fullest blocks hold."""
 
 
 class Mempool:
@@ -55,6 +57,8 @@ class Mempool:
             if not _outbids(transaction, rival):
                 raise Rejected("replacement transaction underpriced", method="eth_sendRawTransaction")
             self.remove(rival.hash)
+        elif len(self._by_hash) >= CAPACITY:
+            raise Rejected("txpool is full", method="eth_sendRawTransaction")
         self._by_hash[transaction.hash] = transaction
         self._by_slot[slot] = transaction.hash
         for callback in self._on_add:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.devnet.builder import BuiltBlock, Ordering, Reason
+from agent.devnet.builder import BuiltBlock, Ordering, Reason, Winner
 from agent.devnet.builder.bundles import Bundle, State
 from agent.devnet.pending import PendingTransaction
 from tests.devnet.world import BUILDER, GWEI, KEYS, ONCE, PAYER, REVERTER, World, running_world, sign
@@ -309,3 +309,48 @@ async def test_blocks_follow_each_other_and_a_bundle_without_block_is_for_the_fi
     archived.builder.bundles.insert(bundle(sign(KEYS[6], 0, to=PAYER, gas=60_000), block_number=2))
     first, second = await archived.builder.build(), await archived.builder.build()
     assert (first.number, len(first.receipts), second.number, len(second.receipts)) == (1, 1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("winner", "reason"),
+    [
+        (Winner.OTHER_BUILDER, Reason.LOST_TO_OTHER_BUILDER),
+        (Winner.LOCAL, Reason.LOCAL_BLOCK),
+        (Winner.EMPTY, Reason.EMPTY_PAYLOAD),
+    ],
+)
+async def test_a_slot_that_another_wins_holds_no_bundle_and_pays_somebody_else(
+    by_profit: World, winner: Winner, reason: Reason
+) -> None:
+    public, ours = sign(KEYS[0], 0), sign(KEYS[5], 0, to=PAYER, gas=60_000)
+    by_profit.mempool.add(public.raw)
+    by_profit.builder.bundles.insert(bundle(ours))
+    built = await by_profit.builder.build(winner=winner)
+    assert order_of(built, public, ours) == [None if winner is Winner.EMPTY else 0, None]
+    assert reasons(built) == {ours.hash: reason}
+    assert await by_profit.balance(by_profit.builder.fee_recipient) == 0
+
+
+async def test_a_missed_slot_costs_time_and_no_number(by_profit: World) -> None:
+    in_time = bundle(sign(KEYS[4], 0, to=PAYER, gas=60_000), max_timestamp=(await by_profit.env()).timestamp)
+    any_time = bundle(sign(KEYS[5], 0, to=PAYER, gas=60_000))
+    for held in (in_time, any_time):
+        by_profit.builder.bundles.insert(held)
+    by_profit.builder.miss_slot()
+    built = await by_profit.builder.build()
+    assert built.number == 1
+    assert [placement.bundle for placement in built.placements] == [any_time]
+    assert [drop.reason for drop in built.drops] == [Reason.INCORRECT_TIMESTAMP]
+
+
+async def test_what_a_reorg_takes_off_the_chain_is_public_from_then_on(by_profit: World) -> None:
+    public, ours = sign(KEYS[0], 0), sign(KEYS[5], 0, to=PAYER, gas=60_000)
+    by_profit.mempool.add(public.raw)
+    by_profit.builder.bundles.insert(bundle(ours))
+    await by_profit.builder.build()
+    await by_profit.builder.build()
+    await by_profit.builder.reorg(2)
+    assert await by_profit.anvil.call("eth_blockNumber") == "0x0"
+    assert {held.hash for held in by_profit.mempool} == {public.hash, ours.hash}
+    built = await by_profit.builder.build()
+    assert built.number == 1 and len(built.receipts) == 2

@@ -101,3 +101,12 @@ def test_transactions_of_real_blocks_decode_to_their_hash_and_sender(mainnet: Pa
                 assert held.rpc[name] == row[name], (row["hash"], name)
             kinds.add(held.type)
     assert kinds == {0, 1, 2, 3, 4}
+
+
+def test_a_full_pool_refuses_newcomers_and_takes_replacements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.devnet.mempool.CAPACITY", 1)
+    pool = Mempool()
+    pool.add(signed(0))
+    with pytest.raises(Rejected, match="full"):
+        pool.add(signed(1))
+    assert pool.add(signed(0, tip=50, cap=500)).hash in pool

@@ -2,6 +2,6 @@
 
 from agent.devnet.builder.builder import Builder
 from agent.devnet.builder.outcome import BuiltBlock, Drop, Placement
-from agent.devnet.builder.rules import Ordering, Reason
+from agent.devnet.builder.rules import Ordering, Reason, Winner
 
-__all__ = ["Builder", "BuiltBlock", "Drop", "Ordering", "Placement", "Reason"]
+__all__ = ["Builder", "BuiltBlock", "Drop", "Ordering", "Placement", "Reason", "Winner"]

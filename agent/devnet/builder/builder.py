@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,7 +16,7 @@ from agent.devnet.builder.block import BlockMaker, MinedBlock
 from agent.devnet.builder.bundles import Bundle, BundlePool
 from agent.devnet.builder.outcome import BuiltBlock, Drop
 from agent.devnet.builder.ranked import build_ranked
-from agent.devnet.builder.rules import MAX_TRANSACTION_GAS, Ordering, Reason, check_target
+from agent.devnet.builder.rules import LOSSES, MAX_TRANSACTION_GAS, Ordering, Reason, Winner, check_target
 from agent.devnet.builder.simulate import SimulatedTransaction, simulate_at, simulate_next
 from agent.devnet.mempool import Mempool
 from agent.devnet.pending import PendingTransaction
@@ -27,6 +28,9 @@ from agent.eth.units import Address, Gas, Wei
 from agent.sim.simulator import BlockEnv
 
 SLOT_S = 12
+REMEMBERED_BLOCKS = 64
+"""Reorgs deeper than this publish only what the last of these blocks held."""
+OTHER_FEE_RECIPIENT = Address(keccak256(b"mev-agent devnet other builder")[12:])
 DEVNET_FEE_RECIPIENT = Address(keccak256(b"mev-agent devnet builder")[12:])
 """Where payments go when the world names nobody; no key to it is known."""
 
@@ -62,23 +66,36 @@ class Builder:
         self._blocked = blocked
         self._max_transaction_gas = max_transaction_gas
         self._maker = BlockMaker(anvil)
+        self._missed_slots = 0
+        self._recent: dict[int, list[PendingTransaction]] = {}
         self._on_block: list[Callable[[BuiltBlock], None]] = []
 
     def on_block(self, callback: Callable[[BuiltBlock], None]) -> None:
         """Call back with each block once it stands."""
         self._on_block.append(callback)
 
-    async def build(self, env: BlockEnv | None = None, *, undisturbed: MinedBlock | None = None) -> BuiltBlock:
+    async def build(
+        self,
+        env: BlockEnv | None = None,
+        *,
+        undisturbed: MinedBlock | None = None,
+        winner: Winner = Winner.OURS,
+    ) -> BuiltBlock:
         """Build the next block of mempool and bundles, and keep it.
 
         `env` None: the world's own next block, else twelve seconds after the head. `undisturbed` spares, in archived
-        order, the execution of the block without bundles.
+        order, the execution of the block without bundles. Another `winner` makes a block without our bundles, paid
+        to somebody else.
         """
         async with self.lock:
             if env is None:
                 env = await self._upcoming()
-            public = list(self.mempool)
+            public = list(self.mempool) if winner is not Winner.EMPTY else []
             ready, drops = self._eligible(env)
+            if winner is not Winner.OURS:
+                drops += [Drop(bundle, LOSSES[winner], f"block {env.number} is not ours") for bundle in ready]
+                ready = []
+                env = msgspec.structs.replace(env, fee_recipient=OTHER_FEE_RECIPIENT)
             if self.ordering is Ordering.ARCHIVED:
                 built, mined = await build_archived(
                     self._maker, env, public=public, bundles=ready, undisturbed=undisturbed
@@ -93,8 +110,9 @@ class Builder:
                 )
                 built = msgspec.structs.replace(built, left_out={**above, **built.left_out})
             self.next_env = None
+            self._missed_slots = 0
         built = msgspec.structs.replace(built, drops=(*drops, *built.drops))
-        self._settle(built, mined, public)
+        self._remember(built.number, self._settle(built, mined, public))
         for callback in self._on_block:
             callback(built)
         return built
@@ -113,6 +131,21 @@ class Builder:
             return await simulate_at(
                 self.anvil, transactions, env, state_block=head if state_block is None else state_block
             )
+
+    def miss_slot(self) -> None:
+        """No block in this slot: the next one has the same number and comes twelve seconds later."""
+        self._missed_slots += 1
+
+    async def reorg(self, depth: int) -> None:
+        """Take the last blocks off the chain. Whatever was in them is public now, bundles included."""
+        async with self.lock:
+            await self.anvil.call("anvil_rollback", depth)
+            head = from_quantity(await self.anvil.call("eth_blockNumber"))
+            await self.anvil.call("anvil_dropAllTransactions")
+        for number in [number for number in self._recent if number > head]:
+            for transaction in self._recent.pop(number):
+                with contextlib.suppress(Rejected):  # a rival for the nonce that pays more is held already
+                    self.mempool.add(transaction.raw, sender=transaction.sender)
 
     async def undisturbed(self, env: BlockEnv) -> MinedBlock:
         """The block as the mempool alone makes it, taken back again: what `build` compares with."""
@@ -143,7 +176,7 @@ class Builder:
         limit, fee = from_quantity(head["gasLimit"]), from_quantity(head["baseFeePerGas"])
         return BlockEnv(
             number=from_quantity(head["number"]) + 1,
-            timestamp=from_quantity(head["timestamp"]) + SLOT_S,
+            timestamp=from_quantity(head["timestamp"]) + SLOT_S * (1 + self._missed_slots),
             base_fee_wei=next_base_fee(Wei(fee), gas_used=Gas(from_quantity(head["gasUsed"])), gas_limit=Gas(limit)),
             fee_recipient=self.fee_recipient,
             gas_limit=limit,
@@ -187,7 +220,9 @@ class Builder:
                 nonces[sender] = from_quantity(answer)
         return nonces
 
-    def _settle(self, built: BuiltBlock, mined: MinedBlock, public: Sequence[PendingTransaction]) -> None:
+    def _settle(
+        self, built: BuiltBlock, mined: MinedBlock, public: Sequence[PendingTransaction]
+    ) -> list[PendingTransaction]:
         in_block = [tx for tx in public if tx.hash in mined.index_by_hash]
         for placement in built.placements:
             self.bundles.record_included(
@@ -201,3 +236,9 @@ class Builder:
         for drop in built.drops:
             self.bundles.record(drop.bundle, block_number=built.number, reason=drop.reason, detail=drop.detail)
         self.mempool.drop_mined(in_block)
+        return in_block
+
+    def _remember(self, number: int, transactions: list[PendingTransaction]) -> None:
+        self._recent[number] = transactions
+        while len(self._recent) > REMEMBERED_BLOCKS:
+            del self._recent[next(iter(self._recent))]

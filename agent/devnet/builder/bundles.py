@@ -143,7 +143,7 @@ class BundlePool:
     def __init__(self, clock_ns: Callable[[], int]) -> None:
         self._clock_ns = clock_ns
         self._live: OrderedDict[UUID, Bundle] = OrderedDict()
-        self._slots: dict[tuple[str, Address | None], _Slot] = {}
+        self._slots: OrderedDict[tuple[str, Address | None], _Slot] = OrderedDict()
         self._status: OrderedDict[UUID, BundleStatus] = OrderedDict()
 
     def insert(self, bundle: Bundle) -> Insertion:
@@ -161,7 +161,7 @@ class BundlePool:
         if slot is not None and bundle.sequence <= slot.sequence:
             return Insertion.IGNORED
         was_live = slot is not None and self._retire(slot, Reason.REPLACED)
-        self._slots[owner] = _Slot(bundle.sequence, key, self._clock_ns())
+        self._store(owner, _Slot(bundle.sequence, key, self._clock_ns()))
         self._hold(key, bundle)
         return Insertion.REPLACED if was_live else Insertion.INSERTED
 
@@ -173,7 +173,7 @@ class BundlePool:
             return Insertion.IGNORED
         if slot is not None:
             self._retire(slot, Reason.CANCELLED)
-        self._slots[owner] = _Slot(sequence, None, self._clock_ns())
+        self._store(owner, _Slot(sequence, None, self._clock_ns()))
         return Insertion.CANCELLED
 
     def cancel_private(self, transaction_hash: Hash32, signer: Address | None) -> bool:
@@ -250,6 +250,12 @@ class BundlePool:
             del self._slots[owner]
             return None
         return slot
+
+    def _store(self, owner: tuple[str, Address | None], slot: _Slot) -> None:
+        self._slots[owner] = slot
+        self._slots.move_to_end(owner)
+        while len(self._slots) > STATUS_CAPACITY:
+            self._slots.popitem(last=False)
 
     def _hold(self, key: UUID, bundle: Bundle) -> None:
         self._live[key] = bundle

@@ -33,8 +33,6 @@ class Reason(StrEnum):
     LOWER_INSERTED_VALUE = "LowerInsertedValue"
     GAS_LEFT = "GasLeft"
     """The transactions' gas limits do not fit what is left of the block."""
-    BLOB_GAS_LEFT = "BlobGasLeft"
-    BLOCK_SPACE_LEFT = "BlockSpaceLeft"
     BLOCKED_ADDRESS = "BlockedAddress"
     TARGET_NOT_IN_BLOCK = "TargetNotInBlock"
     """Archived order: the transaction to be backrun is not in the block (any more)."""
@@ -42,6 +40,10 @@ class Reason(StrEnum):
     """Archived order: other transactions would have come between its own."""
     STATE_UNKNOWN = "StateUnknown"
     """The world lacks state that the bundle touches: neither profit nor loss."""
+    LOST_TO_OTHER_BUILDER = "LostToOtherBuilder"
+    LOCAL_BLOCK = "LocalBlock"
+    """The proposer built for itself, from the mempool alone."""
+    EMPTY_PAYLOAD = "EmptyPayload"
     CANCELLED = "Cancelled"
     REPLACED = "Replaced"
     EXPIRED = "Expired"
@@ -55,6 +57,22 @@ class Ordering(StrEnum):
     """The block's own order; bundles at their places."""
     PROFIT = "profit"
     GAS_PRICE = "gas-price"
+
+
+class Winner(StrEnum):
+    """Whose block the slot gets. Only ours holds bundles; the others are scripted, to rehearse a loss."""
+
+    OURS = "ours"
+    OTHER_BUILDER = "other builder"
+    LOCAL = "local"
+    EMPTY = "empty"
+
+
+LOSSES = {
+    Winner.OTHER_BUILDER: Reason.LOST_TO_OTHER_BUILDER,
+    Winner.LOCAL: Reason.LOCAL_BLOCK,
+    Winner.EMPTY: Reason.EMPTY_PAYLOAD,
+}
 
 
 class Worth(msgspec.Struct, frozen=True, gc=False):
