@@ -19,8 +19,8 @@ from agent.devnet.builder.rules import Ordering
 from agent.devnet.case import Case
 from agent.devnet.case_world import CaseWorld, Moment
 from agent.devnet.mempool import Mempool
-from agent.devnet.rehearsal import best_set
 from agent.devnet.relay import Relay
+from agent.devnet.schedule import best_schedule
 from agent.devnet.survey import empty_result, name_rivals
 from agent.dex.pool import StateName
 from agent.engine.candidate import Appraiser
@@ -38,6 +38,7 @@ from agent.journal.writer import JournalWriter
 from agent.ports import Clock
 from agent.sim.node import NodeSimulator
 from agent.strategies.arb.cycles import index_cycles
+from agent.strategies.arb.select import best_compatible
 from agent.venues.onchain.endpoints import FLASHBOTS, Endpoint
 from agent.venues.onchain.relay import RelayClient
 from agent.venues.onchain.signer import RelaySigner
@@ -152,11 +153,23 @@ async def _hunt(world: CaseWorld, hunter: Hunter, appraiser: Appraiser, builder:
     held = hunter.held()
     # What a person allowed to be taken as zero must be zero on the chain that mines it, too.
     world.node.archive.allow(slot for one in held if one.candidate for slot in one.candidate.execution.assumed)
-    await hunter.submit(await best_set(world, appraiser, held))
+    schedule = await best_schedule(world, appraiser, held)
+    for member in schedule:
+        if member.candidate is not member.tracked.candidate:
+            hunter.reappraise(member.tracked, member.candidate, behind=member.behind)
+    await hunter.submit([member.tracked for member in schedule])
     await world.node.position(None)
     built = await builder.build()
     world.node.forget_position()
     return await _settle(world, hunter, built, moments, asked)
+
+
+def _held_by_the_block(hunter: Hunter) -> int:
+    """What the best set without a common pool is worth after gas, were nothing paid to the builder."""
+    executed = [one for one in hunter.tracked.values() if one.candidate is not None]
+    pools = [one.opportunity.pools for one in executed]
+    gains = [0 if one.candidate is None else one.candidate.gain_wei(one.base_fee_wei) for one in executed]
+    return best_compatible(pools, gains).value
 
 
 def _aftermath(world: CaseWorld, built: BuiltBlock) -> Aftermath:
@@ -179,6 +192,7 @@ async def _settle(
         if drop is not None and one.outcome == "expired":
             one.reason += f"; the builder: {drop.reason} {drop.detail}"
     summarise(result, hunter, repeat=asked.repeat)
+    result.survey_net_wei = _held_by_the_block(hunter)
     await name_rivals(world, result)
     touched = frozenset().union(*(moment.touched for moment in moments))
     result.blocks.append(

@@ -12,7 +12,7 @@ from agent.devnet.case_world import CaseWorld, Moment
 from agent.devnet.mainnet import START_TOKENS, WETH
 from agent.dex.pool import StateName
 from agent.engine.candidate import unproved_lie
-from agent.engine.execution import Execution, execute, measuring_terms
+from agent.engine.execution import Execution, Seat, execute, measuring_terms
 from agent.engine.executor import run_call
 from agent.engine.latency import StageClock
 from agent.engine.pricing import value_in_ether
@@ -157,8 +157,7 @@ async def execute_at(
         env,
         world.executor,
         [(opportunity, measuring_terms(opportunity, env)) for opportunity in found],
-        before=(),
-        nonce=0,
+        seat=Seat((), world.executor.operators[0], 0),
         assume=frozenset(assume),
     )
 

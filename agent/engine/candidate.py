@@ -15,7 +15,7 @@ import msgspec
 
 from agent.core.codes import Code
 from agent.dex.pool_set import PoolSet
-from agent.engine.execution import Execution, execute, measuring_terms
+from agent.engine.execution import Execution, Seat, execute, measuring_terms
 from agent.engine.executor import Executor, Terms, run_call
 from agent.engine.pricing import value_in_ether
 from agent.engine.reverts import diagnose
@@ -63,6 +63,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
             return 0
         return self.execution.payment_wei + self.execution.gas_used * self.terms.max_priority_fee_wei
 
+    def gain_wei(self, base_fee_wei: int) -> int:
+        """Value over gas as measured, with nothing offered; 0 where it is not known or negative."""
+        if self.value_wei is None or not self.measured.is_known or not self.measured.is_success:
+            return 0
+        return max(0, self.value_wei - self.measured.gas_used * base_fee_wei)
+
     def net_wei(self, base_fee_wei: int) -> int:
         """What is left; 0 where nothing is known of the value."""
         return 0 if self.value_wei is None else self.value_wei - self.gas_cost_wei(base_fee_wei) - self.bid_wei
@@ -103,17 +109,16 @@ class Appraiser:
         env: BlockEnv,
         pools: PoolSet,
         *,
-        before: tuple[Call, ...],
-        nonce: int,
+        seat: Seat,
     ) -> list[Candidate]:
-        """Each opportunity executed alone after the calls `before`, in order."""
-        measured = await self._execute([(one, measuring_terms(one, env)) for one in opportunities], env, before, nonce)
+        """Each opportunity executed alone in the same seat, in order."""
+        measured = await self._execute([(one, measuring_terms(one, env)) for one in opportunities], env, seat)
         candidates = [
             self._priced(one, execution, pools) for one, execution in zip(opportunities, measured, strict=True)
         ]
         candidates = await self._diagnosed(candidates, env)
-        candidates = await self._offer(candidates, env, before, nonce, self._payment_terms)
-        return await self._offer(candidates, env, before, nonce, self._priority_terms)
+        candidates = await self._offer(candidates, env, seat, self._payment_terms)
+        return await self._offer(candidates, env, seat, self._priority_terms)
 
     async def _diagnosed(self, candidates: list[Candidate], env: BlockEnv) -> list[Candidate]:
         for i, one in enumerate(candidates):
@@ -130,14 +135,10 @@ class Appraiser:
             candidates[i] = msgspec.structs.replace(candidates[i], verdict=code, verdict_detail=shown)
         return candidates
 
-    async def _execute(
-        self, runs: list[tuple[Opportunity, Terms]], env: BlockEnv, before: tuple[Call, ...], nonce: int
-    ) -> list[Execution]:
+    async def _execute(self, runs: list[tuple[Opportunity, Terms]], env: BlockEnv, seat: Seat) -> list[Execution]:
         if not runs:
             return []
-        return await execute(
-            self._simulator, env, self._executor, runs, before=before, nonce=nonce, assume=self._settings.assume
-        )
+        return await execute(self._simulator, env, self._executor, runs, seat=seat, assume=self._settings.assume)
 
     def _priced(self, opportunity: Opportunity, execution: Execution, pools: PoolSet) -> Candidate:
         amount = execution.gross_amount if execution.is_known else opportunity.gross_amount
@@ -148,8 +149,7 @@ class Appraiser:
         self,
         candidates: list[Candidate],
         env: BlockEnv,
-        before: tuple[Call, ...],
-        nonce: int,
+        seat: Seat,
         offer: Callable[[Candidate, BlockEnv, int], Terms | None],
     ) -> list[Candidate]:
         """Execute what `offer` offers for candidates without terms, and once more with the gas then measured."""
@@ -161,7 +161,7 @@ class Appraiser:
                 if terms is not None and terms != candidate.terms:
                     open_offers.append((position, terms))
             runs = [(candidates[position].opportunity, terms) for position, terms in open_offers]
-            finals = await self._execute(runs, env, before, nonce)
+            finals = await self._execute(runs, env, seat)
             for (position, terms), final in zip(open_offers, finals, strict=True):
                 offered = msgspec.structs.replace(candidates[position], terms=terms, final=final)
                 is_kept = final.is_success and final.is_known and offered.net_wei(env.base_fee_wei) >= self._least_net

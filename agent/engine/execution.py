@@ -12,6 +12,7 @@ import msgspec
 
 from agent.engine.executor import Executor, Terms, provisional_gas_limit, run_call
 from agent.engine.reverts import revert_text
+from agent.eth.units import Address
 from agent.sim.simulator import BlockEnv, Call, Override, Simulation, Simulator, Slot
 from agent.strategies.arb.opportunity import Opportunity
 from agent.strategies.arb.plan import decode_result
@@ -47,24 +48,31 @@ def measuring_terms(opportunity: Opportunity, env: BlockEnv) -> Terms:
     )
 
 
+class Seat(msgspec.Struct, frozen=True):
+    """Where in a block our transaction sits, and who signs it. `before` runs first, where the state lacks it."""
+
+    before: tuple[Call, ...]
+    operator: Address
+    nonce: int
+
+
 async def execute(
     simulator: Simulator,
     env: BlockEnv,
     executor: Executor,
     runs: Sequence[tuple[Opportunity, Terms]],
     *,
-    before: tuple[Call, ...],
-    nonce: int,
+    seat: Seat,
     assume: frozenset[Slot] = frozenset(),
     overrides: tuple[Override, ...] = (),
 ) -> list[Execution]:
-    """Each run alone on the same state, after the calls `before` (the target, where it is not applied yet)."""
-    operator = executor.operators[0]
+    """Each run alone on the same state, in the same seat."""
     sequences = [
-        (*before, run_call(executor, opportunity, terms, operator=operator, nonce=nonce)) for opportunity, terms in runs
+        (*seat.before, run_call(executor, opportunity, terms, operator=seat.operator, nonce=seat.nonce))
+        for opportunity, terms in runs
     ]
     simulations = await simulator.simulate(sequences, env, assume=assume, overrides=overrides)
-    return [_execution(simulation, position=len(before)) for simulation in simulations]
+    return [_execution(simulation, position=len(seat.before)) for simulation in simulations]
 
 
 def _execution(simulation: Simulation, *, position: int) -> Execution:

@@ -29,6 +29,7 @@ from agent.core.step import Core
 from agent.dex.pool import StateName
 from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser, Candidate
+from agent.engine.execution import Seat
 from agent.engine.latency import StageClock
 from agent.engine.result import Rival
 from agent.engine.settings import HuntSettings
@@ -77,6 +78,8 @@ class Tracked(msgspec.Struct, kw_only=True):
     replies: dict[str, Outcome] = msgspec.field(default_factory=dict)
     """What each endpoint answered, by its name."""
     is_withdrawn: bool = False
+    behind: tuple[str, ...] = ()
+    """Ids of our own bundles that stand before it in the block; its figures are those of its place there."""
     rival: Rival | None = None
     outcome: str = "open"
     reason: str = ""
@@ -160,13 +163,9 @@ class Hunter:
         admitted = [opportunity for opportunity in found if self._admit(opportunity, target, env)]
         if not admitted:
             return
-        candidates = await self._appraiser.appraise(
-            admitted,
-            env,
-            pools,
-            before=() if target is None else target.calls,
-            nonce=self._nonces[self._first_operator],
-        )
+        operator = self._first_operator
+        seat = Seat(() if target is None else target.calls, operator, self._nonces[operator])
+        candidates = await self._appraiser.appraise(admitted, env, pools, seat=seat)
         self.stages.add("simulate", self._clock.monotonic_ns() - searched)
         for candidate in candidates:
             self._judge(candidate, env)
@@ -175,6 +174,11 @@ class Hunter:
     def never_seen(self) -> list[str]:
         """Ids that were asked for and met at no moment."""
         return sorted(self._settings.only - self.tracked.keys())
+
+    def reappraise(self, one: Tracked, candidate: Candidate, *, behind: tuple[str, ...]) -> None:
+        """The same cycle at another size and price: it will stand `behind` others of ours in the block."""
+        one.opportunity, one.behind = candidate.opportunity, behind
+        self._judge(candidate, self._aimed())
 
     def held(self) -> list[Tracked]:
         """What passed and awaits the selection, by net, largest first; ties by id."""

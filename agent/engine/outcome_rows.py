@@ -28,6 +28,7 @@ def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
         outcome="expired" if one.outcome in _UNDECIDED else one.outcome,
         reason=one.reason,
         rival=one.rival,
+        behind=one.behind,
         repeat=repeat.replace("{id}", opportunity.id),
     )
     if one.drop is not None:

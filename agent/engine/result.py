@@ -49,6 +49,8 @@ class OpportunityResult(msgspec.Struct, kw_only=True):
     transaction_hash: str | None = None
     repeat: str = ""
     calldata: str = ""
+    behind: tuple[str, ...] = ()
+    """Our own opportunities that stand before it in the block: its figures are those of its place there."""
     is_rotation: bool = False
     """The cycle of another row, begun in another start token: listed, not summed."""
 

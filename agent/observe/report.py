@@ -145,6 +145,7 @@ def _opportunity(one: OpportunityResult) -> dict[str, Any]:
         "transaction_hash": one.transaction_hash,
         "repeat": one.repeat,
         "calldata": one.calldata,
+        "behind": list(one.behind),
         "rotation": one.is_rotation,
     }
 
