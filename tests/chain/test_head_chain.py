@@ -118,6 +118,17 @@ def test_a_header_announced_too_early_waits_for_its_parent_and_a_late_one_is_ign
     assert chain.ignored == 2
 
 
+def test_of_two_early_children_of_one_block_the_one_announced_last_is_taken():
+    first, second = line(None, 2)
+    older, newer = child_of(second, salt=1), child_of(second, salt=2)
+    chain = HeadChain()
+    chain.accept(first)
+    chain.accept(older)
+    chain.accept(newer)
+    chain.accept(second)
+    assert chain.tip == newer
+
+
 def test_a_head_whose_parent_cannot_be_had_is_asked_for_again_by_its_child():
     known = line(None, 4)
     chain = HeadChain()

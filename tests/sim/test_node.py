@@ -105,7 +105,7 @@ async def test_missing_slots_are_found_one_by_one_and_those_allowed_are_listed_a
     assert [int.from_bytes(call.return_data, "big") for call in found.calls] == [0, 0, 0]
     assert not found.is_known and not found.assumed
     assert known.is_known and known.calls[0].is_success
-    assert lost.missing == (Slot(Address(b"\x22" * 20), None),) and lost.calls == ()
+    assert lost.missing == (Slot(Address(b"\x22" * 20), None),) and lost.calls == () and not lost.refused
     assert two.missing == found.missing[:2]
     assert (partly.missing, partly.assumed) == (found.missing[:1], found.missing[1:])
     assert wholly.is_known and wholly.assumed == found.missing
