@@ -63,7 +63,7 @@ MUTANTS = (
         "floor-off-by-one", EXECUTOR, "if (net < head.floorAmount()) revert", "if (net + 1 < head.floorAmount()) revert"
     ),
     Mutant("share-above-the-whole", EXECUTOR, "if (bps > BPS) revert PaymentNotPossible(bps);", ""),
-    Mutant("share-of-a-thousand", EXECUTOR, "BPS = 10_000", "BPS = 10_001"),
+    Mutant("share-of-10001", EXECUTOR, "BPS = 10_000", "BPS = 10_001"),
     Mutant("payment-kept-by-vault", EXECUTOR, "net -= payment;", ""),
     Mutant("profit-stays-here", EXECUTOR, "TokenLib.transfer(token, vault_, net);", ""),
     Mutant(

@@ -59,6 +59,8 @@ def proofs() -> int:
     path = os.pathsep.join((str(tools), str(Path(forge()).parent), environment("default")["PATH"]))
     if code := run([forge(), "build"], FOUNDRY_PROFILE="default"):
         return code
+    sys.stdout.write((ROOT / "contracts" / "halmos.toml").read_text())
+    sys.stdout.flush()
     if code := run([str(tools / "halmos"), "--config", "contracts/halmos.toml"], FOUNDRY_PROFILE="proofs", PATH=path):
         return code
     return audit(tools, path)
