@@ -42,20 +42,26 @@ def provisional_gas_limit(opportunity: Opportunity) -> int:
     return GAS_BASE + GAS_PER_LEG * len(opportunity.legs)
 
 
+def calldata(opportunity: Opportunity, terms: Terms | None, *, last_block: int) -> bytes:
+    """What the executor is called with; `terms` None demands and offers nothing, which measures and is never signed."""
+    return encode_run(
+        Plan(
+            start_token=opportunity.start_token,
+            legs=opportunity.legs,
+            last_block=last_block,
+            parent_hash=None if terms is None else terms.parent_hash,
+            payment_bps=0 if terms is None else terms.payment_bps,
+            floor_amount=0 if terms is None else terms.floor_amount,
+        )
+    )
+
+
 def run_call(executor: Executor, opportunity: Opportunity, terms: Terms, *, operator: Address, nonce: int) -> Call:
     """The transaction that runs the opportunity, unsigned."""
-    plan = Plan(
-        start_token=opportunity.start_token,
-        legs=opportunity.legs,
-        last_block=terms.last_block,
-        parent_hash=terms.parent_hash,
-        payment_bps=terms.payment_bps,
-        floor_amount=terms.floor_amount,
-    )
     return Call(
         sender=operator,
         to=executor.address,
-        data=encode_run(plan),
+        data=calldata(opportunity, terms, last_block=terms.last_block),
         gas=terms.gas_limit,
         nonce=nonce,
         max_fee_wei=terms.max_fee_wei,

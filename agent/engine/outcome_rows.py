@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.core.codes import Code
+from agent.engine.executor import calldata
 from agent.engine.hunter import Tracked, bundle_digest
 from agent.engine.result import OpportunityResult
 from agent.eth.hexes import to_data
@@ -45,6 +46,7 @@ def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
         row.bid_wei = candidate.bid_wei
         row.net_wei = candidate.net_wei(one.base_fee_wei) if execution.is_success and execution.is_known else 0
         row.missing, row.assumed = execution.missing, execution.assumed
+        row.calldata = to_data(calldata(opportunity, candidate.terms, last_block=one.block_number))
     if one.bundle is not None:
         row.bundle_hash = bundle_digest(one.bundle)
     if one.signed is not None:

@@ -23,6 +23,7 @@ from agent.sim.swap_probe import Holder, SwapOutcome, SwapProbe, SwapQuestion
 
 UNKNOWN = 7
 """Exit code of a result that is neither yes nor no."""
+SLOTS_SHOWN = 4
 _BALANCE_OF = keccak256(b"balanceOf(address)")[:4]
 _HOW = "real tokens of holders on this state, moved by their own transfer inside the simulation; no balance is invented"
 
@@ -170,9 +171,10 @@ def _executed_line(executed: SwapOutcome) -> str:
     if executed.missing:
         slots = "; ".join(
             f"{to_data(slot.address)}" + ("" if slot.slot is None else f" slot {slot.slot:#x}")
-            for slot in executed.missing
+            for slot in executed.missing[:SLOTS_SHOWN]
         )
-        return f"  executed  unknown: the case lacks {slots}"
+        more = len(executed.missing) - SLOTS_SHOWN
+        return f"  executed  unknown: the case lacks {slots}" + (f" and {more} more, see --json" if more > 0 else "")
     if executed.error:
         return f"  executed  {executed.error}"
     return f"  executed  {executed.amount_in} → {executed.amount_out}, {executed.gas_used} gas"

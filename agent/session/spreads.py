@@ -180,9 +180,9 @@ def sizes_of(pools: PoolSet, names: Mapping[Address, TokenName]) -> dict[Address
             quotes = [
                 pools[address].quote_exact_in(WETH, size_wei) for address in pools.by_pair.get(pair_of(token, WETH), ())
             ]
-            worth = [quote.amount_out for quote in quotes if quote.completeness is Completeness.COMPLETE]
-            if worth and max(worth):
-                same_worth.append(max(worth))
+            most = max((q.amount_out for q in quotes if q.completeness is Completeness.COMPLETE), default=0)
+            if most:
+                same_worth.append(most)
         # Without a price in ether the size is one whole token, which is at least something a person knows.
         sizes[token] = tuple(same_worth) or (10 ** names[token].decimals,)
     return sizes
