@@ -17,16 +17,19 @@ import orjson
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import measure_claims, measure_landing, measure_survey
+from scripts import measure_claims, measure_landing, measure_oracle, measure_slice, measure_subsets, measure_survey
 from scripts.measure_ground import Checked, Ground
 
 CHECKS: dict[str, Callable[[Ground], Checked]] = {
     "replay": measure_survey.replay,
     "survey": measure_survey.survey,
+    "oracle": measure_oracle.oracle,
     "claims": measure_claims.claims,
     "landing": measure_landing.landing,
     "plain-run": measure_landing.plain_run,
     "rivals": measure_landing.rivals,
+    "slice": measure_slice.slice_run,
+    "subsets": measure_subsets.subsets,
 }
 """In the order in which they are best read: later ones use reports that earlier ones made."""
 
