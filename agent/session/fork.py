@@ -11,6 +11,7 @@ from agent.devnet.fork_run import ForkRun, run_fork
 from agent.engine.settings import HuntSettings
 from agent.ports import Clock
 from agent.requests import Answer, RunRequest, Say
+from agent.session.asked import remember
 from agent.session.reporting import answer_of
 from agent.settings import Settings
 
@@ -24,6 +25,7 @@ def fork_answer(
     """Fork, hunt for some blocks, report."""
     say(f"mev-agent  DEVNET  throw-away keys, local relay  run {run_id}")
     say("  fork     nothing is sent to the node that is forked")
+    remember(folder, request, hunt)
     block = "" if request.world.block is None else f" --fork-block {request.world.block}"
     result = asyncio.run(
         run_fork(

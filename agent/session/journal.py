@@ -120,11 +120,14 @@ def write_database(path: Path, records: list[Record]) -> None:
 
 
 def replay(request: ReplayRequest, say: Say) -> Answer:
-    """Every event through a fresh core with the limits of the run; with `--verify` a difference is a no."""
+    """Every event through a fresh core with the limits of the run; with `--verify` a difference is a no.
+
+    `--deep` has the world made anew, and compares what the agent then finds, executes and decides.
+    """
     if request.is_deep:
-        raise SetupError(
-            "--deep is not available in this build", code="E_NOT_AVAILABLE", hint="leave it out: decisions are replayed"
-        )
+        from agent.session.deep import replay_deep  # a world is heavy, and only this needs one
+
+        return replay_deep(request, open_run(request.run), say)
     reader = open_run(request.run)
     replayed = reader.replay(Core(limits_of(reader)), until=request.until)
     same = replayed.effects - sum(len(difference.recorded) for difference in replayed.differences)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.core.limits import RiskLimits
 from agent.devnet.builder import Ordering
-from agent.devnet.case import load_case
+from agent.devnet.case import Case, load_case
 from agent.devnet.case_run import CaseRun, run_case
 from agent.devnet.mainnet import START_TOKENS
 from agent.devnet.slice.design import design_slice
@@ -17,6 +17,7 @@ from agent.engine.settings import HuntSettings
 from agent.eth.units import Hash32
 from agent.ports import SystemClock
 from agent.requests import Answer, RunRequest, Say
+from agent.session.asked import remember
 from agent.session.assumed import read_assumed
 from agent.session.files import new_run_id
 from agent.session.fork import fork_answer
@@ -74,28 +75,30 @@ def _run_case(request: RunRequest, settings: Settings, say: Say) -> Answer:
         f"  block {case.number}: {len(case.transactions)} transactions as mempool traffic, "
         f"base fee {case.header.base_fee_wei} wei"
     )
+    hunt = hunt_settings(request, settings)
+    remember(folder, request, hunt)
+    result = asyncio.run(run_case(case_run(request, hunt, case, run_id, folder), clock))
+    symbols = {token.address: token.symbol for token in START_TOKENS}
+    return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
+
+
+def case_run(request: RunRequest, hunt: HuntSettings, case: Case, run_id: str, folder: Path) -> CaseRun:
+    """The run of a case as it was asked for."""
     repeat = ["mev-agent", "run", "--case", str(request.world.case)]
     for left_out in request.leave_out:
         repeat += ["--leave-out", "0x" + left_out.hex()]
     if request.assume is not None:
         repeat += ["--assume", str(request.assume)]
-    result = asyncio.run(
-        run_case(
-            CaseRun(
-                case=case,
-                run=run_id,
-                folder=folder,
-                settings=hunt_settings(request, settings),
-                leave_out=tuple(Hash32(one) for one in request.leave_out),
-                ordering=_ORDERINGS[request.builder_order or "archived"],
-                repeat=shlex.join(repeat) + " --only {id}",
-                seed=request.seed,
-            ),
-            clock,
-        )
+    return CaseRun(
+        case=case,
+        run=run_id,
+        folder=folder,
+        settings=hunt,
+        leave_out=tuple(Hash32(one) for one in request.leave_out),
+        ordering=_ORDERINGS[request.builder_order or "archived"],
+        repeat=shlex.join(repeat) + " --only {id}",
+        seed=request.seed,
     )
-    symbols = {token.address: token.symbol for token in START_TOKENS}
-    return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
 
 
 DEFAULT_SLICE_BLOCKS = 8
@@ -108,21 +111,22 @@ def _run_slice(request: RunRequest, settings: Settings, say: Say) -> Answer:
     folder = run_folder(request, settings, run_id)
     say(f"mev-agent  DEVNET  throw-away keys, local relay  run {run_id}")
     say("  slice    canonical contracts at their mainnet addresses, seeded users; nothing leaves this machine")
-    result = asyncio.run(
-        run_slice(
-            SliceRun(
-                run=run_id,
-                folder=folder,
-                settings=hunt_settings(request, settings),
-                seed=request.seed,
-                blocks=request.blocks or DEFAULT_SLICE_BLOCKS,
-                ordering=_ORDERINGS[request.builder_order or "profit"],
-                slot_s=SLOT_S if request.pace == "real" else None,
-                repeat=f"mev-agent run --slice --seed {request.seed} --only {{id}}",
-            ),
-            clock,
-            say,
-        )
-    )
+    hunt = hunt_settings(request, settings)
+    remember(folder, request, hunt)
+    result = asyncio.run(run_slice(slice_run(request, hunt, run_id, folder), clock, say))
     symbols = {token.address: token.symbol for token in design_slice(request.seed).tokens}
     return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
+
+
+def slice_run(request: RunRequest, hunt: HuntSettings, run_id: str, folder: Path) -> SliceRun:
+    """The run of the slice as it was asked for."""
+    return SliceRun(
+        run=run_id,
+        folder=folder,
+        settings=hunt,
+        seed=request.seed,
+        blocks=request.blocks or DEFAULT_SLICE_BLOCKS,
+        ordering=_ORDERINGS[request.builder_order or "profit"],
+        slot_s=SLOT_S if request.pace == "real" else None,
+        repeat=f"mev-agent run --slice --seed {request.seed} --only {{id}}",
+    )

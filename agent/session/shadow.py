@@ -22,6 +22,7 @@ from agent.eth.keys import Signer
 from agent.eth.units import WEI_PER_ETHER, Address
 from agent.ports import Clock
 from agent.requests import Answer, RunRequest, Say
+from agent.session.asked import remember
 from agent.session.reporting import answer_of
 from agent.settings import Settings
 from agent.sim.simulator import Override
@@ -43,6 +44,7 @@ def shadow_answer(
             hint="run without --live: in shadow mode every decision is made and nothing is sent",
         )
     say(f"mev-agent  SHADOW  nothing is sent  run {run_id}")
+    remember(folder, request, hunt)
     executor, operators, overrides = pretended()
     asked = ShadowRun(
         url=request.world.url,
