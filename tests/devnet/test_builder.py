@@ -10,7 +10,7 @@ import pytest
 from agent.devnet.builder import BuiltBlock, Ordering, Reason, Winner
 from agent.devnet.builder.bundles import Bundle, State
 from agent.devnet.pending import PendingTransaction
-from tests.devnet.world import BUILDER, GWEI, KEYS, ONCE, PAYER, REVERTER, World, running_world, sign
+from tests.devnet.world import BUILDER, GWEI, KEYS, ONCE, PAYER, REVERTER, TAKES_BACK, World, running_world, sign
 
 pytestmark = pytest.mark.anvil
 
@@ -179,6 +179,16 @@ async def test_listed_transactions_may_revert_or_be_left_out(ordering: Ordering)
         built = await world.builder.build(await world.env())
         assert order_of(built, reverts[0], reverts[1], invalid, ours) == [0, None, None, 1]
         assert set(built.placements[0].dropped) == {reverts[1].hash, invalid.hash}
+
+
+@pytest.mark.parametrize("ordering", list(Ordering))
+async def test_a_payment_that_is_reverted_is_none(ordering: Ordering) -> None:
+    async with running_world(ordering) as world:
+        ours = sign(KEYS[5], 0, to=TAKES_BACK, gas=60_000, value=10**15)
+        world.builder.bundles.insert(bundle(ours, reverting=frozenset({ours.hash})))
+        built = await world.builder.build(await world.env())
+        (placement,) = built.placements
+        assert placement.payment_wei == int(built.receipts[0]["gasUsed"], 16) * GWEI
 
 
 @pytest.mark.parametrize(("ordering", "expected"), [(Ordering.PROFIT, [0, 1]), (Ordering.GAS_PRICE, [1, 0])])

@@ -26,8 +26,8 @@ ENV = BlockEnv(
     prev_randao=1,
 )
 RAW = "0x" + sign(KEYS[0], 0).raw.hex()
-METHODS = [
-    "eth_sendBundle", "eth_cancelBundle", "eth_sendPrivateTransaction", "eth_sendPrivateRawTransaction",
+METHODS = ["eth_sendBundle"] * 8 + [
+    "eth_cancelBundle", "eth_sendPrivateTransaction", "eth_sendPrivateRawTransaction",
     "eth_cancelPrivateTransaction", "devnet_bundleStatus", "flashbots_getUserStats", "nothing",
 ]  # fmt: skip
 scalars = st.one_of(
@@ -42,7 +42,10 @@ names = st.sampled_from(
         "refundRecipient", "refundTxHashes", "refundIdentity", "version", "desiredState", "builders", "surprise",
     ]
 )  # fmt: skip
-params = st.one_of(values, st.lists(st.dictionaries(names, values, max_size=6), max_size=2))
+fields = st.dictionaries(names, values, max_size=6)
+params = st.one_of(
+    values, st.lists(fields, max_size=2), fields.map(lambda one: [{"txs": [RAW], "blockNumber": "0x64", **one}])
+)
 
 
 def relay(*, is_strict: bool) -> Relay:

@@ -22,12 +22,16 @@ PAYER = Address(b"\x9a" * 20)
 PAYER_CODE = bytes.fromhex("6000600060006000344161fffff100")
 REVERTER = Address(b"\x9b" * 20)
 REVERTER_CODE = bytes.fromhex("60006000fd")
+TAKES_BACK = Address(b"\x9e" * 20)
+"""Pays like PAYER, then reverts: nothing was paid."""
+TAKES_BACK_CODE = bytes.fromhex("6000600060006000344161fffff160006000fd")
 ONCE = Address(b"\x9c" * 20)
 """Succeeds for the first caller, reverts ever after: an opportunity that can be taken once.
 
 SLOAD(0) != 0 -> revert; else SSTORE(0, 1) and pay the call value to COINBASE.
 """
 ONCE_CODE = bytes.fromhex("600054601a5760016000556000600060006000344161fffff1005b60006000fd")
+CONTRACTS = {PAYER: PAYER_CODE, REVERTER: REVERTER_CODE, ONCE: ONCE_CODE, TAKES_BACK: TAKES_BACK_CODE}
 
 KEYS = [Signer(bytes([i]) * 32) for i in range(1, 9)]
 
@@ -87,6 +91,11 @@ async def running_world(ordering: Ordering) -> AsyncIterator[World]:
     async with await Anvil.start(hardfork="osaka", gas_limit=30_000_000, chain_id=1) as anvil:
         for key in KEYS:
             await anvil.call("anvil_setBalance", to_data(key.address), to_quantity(10**20))
-        for address, code in ((PAYER, PAYER_CODE), (REVERTER, REVERTER_CODE), (ONCE, ONCE_CODE)):
+        for address, code in (
+            (PAYER, PAYER_CODE),
+            (REVERTER, REVERTER_CODE),
+            (ONCE, ONCE_CODE),
+            (TAKES_BACK, TAKES_BACK_CODE),
+        ):
             await anvil.call("anvil_setCode", to_data(address), to_data(code))
         yield World(anvil, ordering)

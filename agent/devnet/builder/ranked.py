@@ -18,7 +18,7 @@ from agent.devnet.builder.bundles import Bundle
 from agent.devnet.builder.outcome import BuiltBlock, Drop, Placement
 from agent.devnet.builder.refunds import CombinedRefunds, Refund
 from agent.devnet.builder.rules import Ordering, Reason, Worth, keeps_value, rank, sorting_value
-from agent.devnet.builder.simulate import SimulatedTransaction, simulate_each
+from agent.devnet.builder.simulate import simulate_each
 from agent.devnet.builder.verdict import judge
 from agent.devnet.pending import PendingTransaction
 from agent.eth.units import Address, Hash32
@@ -90,17 +90,15 @@ async def build_ranked(
 async def _value_mempool_on_top(
     build: _Build, orders: Sequence[_Order], public: Sequence[PendingTransaction], nonces: dict[Address, int]
 ) -> None:
-    """Value many mempool transactions at once; those that cannot be simulated so, or pay nothing, stay without."""
+    """Value many mempool transactions at once; those that cannot be simulated so, or pay nothing, stay without.
+
+    The node does not check nonces there: whether one is ready is seen when its turn comes.
+    """
     sequences = [[*_parents(order.own, public, nonces), *order.own] for order in orders]
     for order, results in zip(orders, await simulate_each(build.anvil, sequences, build.env), strict=True):
-        if results is not None and results[-1].coinbase_difference_wei > 0 and _follows(order.own[0], results, nonces):
+        if results is not None and results[-1].coinbase_difference_wei > 0:
             order.worth = Worth(order.id, results[-1].coinbase_difference_wei, results[-1].gas_used)
             order.pays_directly = results[-1].sent_to_coinbase_wei != 0
-
-
-def _follows(transaction: PendingTransaction, results: list[SimulatedTransaction], nonces: dict[Address, int]) -> bool:
-    """Whether the simulated parents close the gap to the transaction's nonce, which the node does not check there."""
-    return transaction.nonce == nonces.get(transaction.sender, 0) + len(results) - 1
 
 
 async def _execute_on_top(
