@@ -15,18 +15,13 @@ import msgspec
 from agent.core.limits import RiskLimits
 from agent.core.step import Core
 from agent.errors import SetupError
+from agent.journal.export import export as write_export
+from agent.journal.export import kind_of, record_object
 from agent.journal.reader import JournalReader
-from agent.journal.records import EFFECTS, EVENT, RUN, CorruptJournal, Record
+from agent.journal.records import CorruptJournal, Record
 from agent.requests import Answer, JournalRequest, ReplayRequest, Say
 
-KINDS = {RUN: "run", EVENT: "event", EFFECTS: "effects"}
 RUNS_FOLDER = Path("runs")
-TABLE = """
-create table records (
-  sequence integer primary key, kind text not null, monotonic_ns integer not null, wall_ns integer not null,
-  content text not null
-)
-"""
 
 
 def open_run(run: str) -> JournalReader:
@@ -55,7 +50,9 @@ def verify(request: JournalRequest, say: Say) -> Answer:
 def tail(request: JournalRequest, say: Say) -> Answer:
     """The last records as they were written."""
     records = list(open_run(request.run).records())[-request.last :]
-    return Answer(data=[row(record) for record in records], text="\n".join(line(record) for record in records))
+    return Answer(
+        data=[record_object(record) for record in records], text="\n".join(line(record) for record in records)
+    )
 
 
 def why(request: JournalRequest, say: Say) -> Answer:
@@ -63,7 +60,7 @@ def why(request: JournalRequest, say: Say) -> Answer:
     found = [record for record in open_run(request.run).records() if names(record, request.subject)]
     if not found:
         return Answer(data=[], text=f"no record names {request.subject}", exit_code=1)
-    return Answer(data=[row(record) for record in found], text="\n".join(line(record) for record in found))
+    return Answer(data=[record_object(record) for record in found], text="\n".join(line(record) for record in found))
 
 
 def names(record: Record, subject: str) -> bool:
@@ -83,40 +80,17 @@ def words(value: object) -> Iterator[str]:
 
 
 def export(request: JournalRequest, say: Say) -> Answer:
-    """`records.sqlite` and `records.jsonl` in the folder, each complete or not there."""
+    """SQLite, JSON Lines, CSV and, where pyarrow is, Parquet in the folder, each complete or not there."""
     assert request.out is not None
     records = list(open_run(request.run).records())
-    paths = [request.out / "records.sqlite", request.out / "records.jsonl"]
     try:
-        request.out.mkdir(parents=True, exist_ok=True)
-        written = [path.with_name(path.name + ".partial") for path in paths]
-        write_database(written[0], records)
-        written[1].write_text("".join(json.dumps(row(record)) + "\n" for record in records))
-        for part, path in zip(written, paths, strict=True):
-            part.replace(path)
+        paths = write_export(records, request.out)
     except (OSError, sqlite3.Error) as error:
         raise SetupError(
             f"cannot write into {request.out}: {error}", hint="make room, or choose a folder that you may write to"
         ) from None
-    text = "\n".join(f"wrote {path}: {len(records)} records" for path in paths)
+    text = "\n".join([f"{len(records)} records", *(f"wrote {path}" for path in paths)])
     return Answer(data={"records": len(records), "paths": [str(path) for path in paths]}, text=text)
-
-
-def write_database(path: Path, records: list[Record]) -> None:
-    path.unlink(missing_ok=True)
-    database = sqlite3.connect(path)
-    try:
-        with database:
-            database.execute(TABLE)
-            database.executemany(
-                "insert into records values (?, ?, ?, ?, ?)",
-                [
-                    (r.sequence, KINDS.get(r.type, str(r.type)), r.monotonic_ns, r.wall_ns, r.payload.decode())
-                    for r in records
-                ],
-            )
-    finally:
-        database.close()
 
 
 def replay(request: ReplayRequest, say: Say) -> Answer:
@@ -154,15 +128,5 @@ def limits_of(reader: JournalReader) -> RiskLimits:
         raise CorruptJournal("the first record holds no limits", path=str(reader.path), sequence=0) from None
 
 
-def row(record: Record) -> dict[str, object]:
-    return {
-        "sequence": record.sequence,
-        "kind": KINDS.get(record.type, str(record.type)),
-        "monotonic_ns": str(record.monotonic_ns),
-        "wall_ns": str(record.wall_ns),
-        "content": json.loads(record.payload),
-    }
-
-
 def line(record: Record) -> str:
-    return f"{record.sequence:>8}  {KINDS.get(record.type, str(record.type)):<7}  {record.payload.decode()}"
+    return f"{record.sequence:>8}  {kind_of(record):<7}  {record.payload.decode()}"

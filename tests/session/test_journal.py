@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from agent.cli import main
 from agent.core.events import HaltAsked
 from agent.core.step import Core
+from agent.errors import SetupError
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
 from agent.requests import JournalRequest, ReplayRequest
@@ -70,7 +72,36 @@ def test_the_export_holds_every_record_and_leaves_no_partial_file(run: str, tmp_
     lines = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
     assert [json.loads(content) for _, content in rows] == [line["content"] for line in lines]
     assert len(rows) == answer.data["records"]
-    assert sorted(path.name for path in out.iterdir()) == ["records.jsonl", "records.sqlite"]
+    with (out / "records.csv").open(newline="") as file:
+        assert [(int(row["sequence"]), row["content"]) for row in csv.DictReader(file)] == rows
+    assert sorted(answer.data["paths"]) == sorted(str(path) for path in out.iterdir())
+    assert not [path for path in out.iterdir() if path.suffix == ".partial"]
+
+
+def test_an_exported_amount_is_exact_text_and_a_number_only_where_64_bits_hold_it(tmp_path: Path) -> None:
+    journal = JournalWriter(tmp_path / "run", Run("r", "1", {}), monotonic_ns=0, wall_ns=0)
+    for amount in (2**63 - 1, 2**63, 10**30 + 1):
+        found = msgspec.structs.replace(FOUND, gross_amount=amount)
+        journal.event(found, monotonic_ns=1, wall_ns=2)
+    journal.close()
+    export(JournalRequest(run=str(tmp_path / "run"), out=tmp_path / "out"), say)
+    with sqlite3.connect(tmp_path / "out" / "records.sqlite") as database:
+        rows = database.execute("select text, number from fields where path = 'gross_amount' order by sequence")
+        assert rows.fetchall() == [
+            (str(2**63 - 1), 2**63 - 1),
+            (str(2**63), None),
+            (str(10**30 + 1), None),
+        ]
+
+
+def test_an_export_that_fails_leaves_what_was_there(run: str, tmp_path: Path) -> None:
+    out = tmp_path / "exported"
+    export(JournalRequest(run=run, out=out), say)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    (out / "fields.csv.partial").mkdir()
+    with pytest.raises(SetupError, match="cannot write into"):
+        export(JournalRequest(run=run, out=out), say)
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 
 
 def test_a_replay_is_identical_and_a_planted_difference_is_a_no(run: str, tmp_path: Path) -> None:
