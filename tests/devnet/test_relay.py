@@ -17,6 +17,7 @@ from eth_utils import keccak
 from agent.devnet.builder import Ordering
 from agent.devnet.pending import PendingTransaction
 from agent.devnet.relay import Answer, Fault, Relay
+from agent.errors import SetupError
 from tests.devnet.world import GWEI, KEYS, ONCE, PAYER, REVERTER, World, running_world, sign
 
 pytestmark = pytest.mark.anvil
@@ -293,3 +294,8 @@ async def test_scripted_faults_answer_for_the_relay_once(client: Client) -> None
         await client.post(body, signature=header(body))
     assert len(client.world.builder.bundles) == 1  # the client cannot know, but it was taken
     assert (await client.post(body, signature=header(body)))[0] == 200
+
+
+async def test_a_port_that_is_taken_is_said_in_one_sentence(client: Client) -> None:
+    with pytest.raises(SetupError, match=str(client.relay.port)):
+        await Relay(client.world.builder).start(port=client.relay.port)

@@ -70,7 +70,7 @@ class Relay:
         self.port = 0
 
     async def start(self, port: int = 0) -> str:
-        """Listen on loopback and return the URL; port 0 takes a free one."""
+        """Listen on loopback and return the URL; port 0 takes a free one. SetupError if the port is taken."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/bundles", self._page)
         app.router.add_route("*", "/{path:.*}", self._serve)
