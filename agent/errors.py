@@ -100,8 +100,10 @@ class RiskRefused(AgentError):
     code = "E_RISK_REFUSED"
     exit_code = 5
 
-    def __init__(self, message: str, *, limit: str, used: int, cap: int) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, limit: str, used: int, cap: int, code: str | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
         self.limit = limit
         self.used = used
         self.cap = cap

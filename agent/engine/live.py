@@ -29,6 +29,7 @@ from agent.chain.pending import PendingTransaction
 from agent.chain.websocket import WsRpc
 from agent.core.codes import Code
 from agent.core.step import Core
+from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser
 from agent.engine.chain_hunt import ChainHunt
 from agent.engine.chain_view import ChainView
@@ -222,6 +223,11 @@ class Shadow:
         self._headers: OrderedDict[Hash32, Header] = OrderedDict()
         self._closes_at_ns: int | None = None
         self._unsent = 0
+
+    @property
+    def pools(self) -> PoolSet | None:
+        """The pools at the head; None before the first, or where they are to be read afresh."""
+        return None if self._hunt is None else self._hunt.view.pools
 
     @property
     def is_done(self) -> bool:

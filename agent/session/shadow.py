@@ -17,7 +17,7 @@ from agent.devnet.mainnet import START_TOKENS, WETH
 from agent.engine.executor import Executor
 from agent.engine.live import ShadowRun, run_shadow
 from agent.engine.settings import HuntSettings
-from agent.errors import SetupError
+from agent.errors import RiskRefused
 from agent.eth.keys import Signer
 from agent.eth.units import WEI_PER_ETHER, Address
 from agent.ports import Clock
@@ -38,8 +38,11 @@ def shadow_answer(
 ) -> Answer:
     """Watch, decide, send nothing, report."""
     if request.is_live:
-        raise SetupError(
+        raise RiskRefused(
             "live needs an armed guard, and this build has none",
+            limit="guard",
+            used=0,
+            cap=0,
             code="E_NO_GUARD",
             hint="run without --live: in shadow mode every decision is made and nothing is sent",
         )

@@ -1,0 +1,116 @@
+"""Shadow on a node that serves the slice: every decision is made, nothing is sent, and reorgs are followed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.chain.connect import header_at
+from agent.chain.head_chain import Extend, Rollback
+from agent.chain.pools import differing
+from agent.chain.rpc import HttpRpc
+from agent.core.limits import RiskLimits
+from agent.devnet.mainnet import WETH
+from agent.devnet.slice.flow import SliceFlow
+from agent.devnet.slice_run import SliceWorld
+from agent.engine.live import HeadSimulator, Shadow, ShadowRun
+from agent.engine.settings import HuntSettings
+from agent.journal.records import Run
+from agent.journal.writer import JournalWriter
+from agent.ports import SystemClock
+from agent.session.shadow import pretended, random_address
+from agent.sim.node import NodeSimulator
+from tests.session.conftest import Command, Ran
+
+pytestmark = pytest.mark.anvil
+
+
+async def watched(mev_agent: Command, flow: SliceFlow, *words: object) -> Ran:
+    """The command on a chain that goes on until it has ended."""
+    running = asyncio.create_task(mev_agent("run", *words))
+    while not running.done():
+        await asyncio.wait([running], timeout=1.0)
+        if not running.done():
+            await flow.slot()
+    return await running
+
+
+async def test_backruns_and_heads_are_decided_and_none_is_sent(
+    world: SliceWorld, flow: SliceFlow, mev_agent: Command, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    words = ("--rpc-url", world.front.ws_url, "--blocks", 3, "--report", report)
+    ran = await watched(mev_agent, flow, *words)
+    assert ran.code == 0, ran.stderr
+    document = json.loads(report.read_text())
+    content = document["data"]
+    assert (document["mode"], content["world"]) == ("shadow", "live")
+    assert (content["funnel"]["sent"], content["funnel"]["landed"], content["transactions"]) == (0, 0, [])
+    unsent = [one for one in content["opportunities"] if one["code"] == "D_NOTHING_SENT"]
+    assert {one["kind"] for one in unsent} == {"head", "backrun"}
+    assert content["funnel"]["passed_risk"] == len(unsent)
+    assert content["mismatches"] == []
+    assert world.relay.requests == {}, "no relay was spoken to"
+    ours = content["executor"]["address"].lower()
+    assert await world.anvil.call("eth_getCode", ours, "latest") == "0x", (
+        "the executor is pretended in simulation alone"
+    )
+    journal = await mev_agent("replay", next((tmp_path / "runs").iterdir()), "--verify")
+    assert journal.code == 0, journal.stdout
+
+
+async def test_plain_http_sees_heads_alone_and_says_so(world: SliceWorld, flow: SliceFlow, mev_agent: Command) -> None:
+    ran = await watched(mev_agent, flow, "--rpc-url", world.front.rpc_url, "--blocks", 1, "--json")
+    assert ran.code == 0, ran.stderr
+    assert {one["kind"] for one in ran.content["opportunities"]} == {"head"}
+    assert any("heads only" in warning for warning in json.loads(ran.stdout)["warnings"])
+
+
+async def test_a_reorg_takes_the_pools_back_and_goes_on_from_the_new_branch(
+    world: SliceWorld, flow: SliceFlow, tmp_path: Path
+) -> None:
+    executor, operators, overrides = pretended()
+    limits = RiskLimits(min_net_wei=1, max_gas_wei_per_day=10**18, max_exposure_wei=10**18, max_bundles_per_block=8)
+    asked = ShadowRun(
+        url="", chain_id=1, run="r", folder=tmp_path, executor=executor, operators=operators, overrides=overrides,
+        settings=HuntSettings(start_tokens=(WETH,), max_hops=2, share_bps=9_000, limits=limits),
+        probe=random_address(),
+    )  # fmt: skip
+    rpc = HttpRpc(world.front.rpc_url)
+    journal = JournalWriter(tmp_path / "j", Run("r", "1", {}), monotonic_ns=0, wall_ns=0)
+    shadow = Shadow(asked, rpc, HeadSimulator(NodeSimulator(rpc), overrides), journal, SystemClock(), lambda line: None)
+    try:
+        await shadow.on_head_event(Extend(await header_at(rpc, None)), is_newest=True)
+        snapshot = await world.anvil.call("evm_snapshot")
+        await flow.slot()
+        replaced = await header_at(rpc, None)
+        await shadow.on_head_event(Extend(replaced), is_newest=True)
+        assert await world.anvil.call("evm_revert", snapshot) is True
+        await shadow.on_head_event(Rollback(replaced), is_newest=False)
+        assert shadow.pools is not None
+        assert await differing(rpc, shadow.pools, sender=asked.probe) == []
+        await world.builder.build()
+        await shadow.on_head_event(Extend(await header_at(rpc, None)), is_newest=True)
+        assert await differing(rpc, shadow.pools, sender=asked.probe) == []
+    finally:
+        journal.close()
+        await rpc.close()
+
+
+async def test_live_needs_a_guard_that_this_build_does_not_have(mev_agent: Command, tmp_path: Path) -> None:
+    config = tmp_path / "live.toml"
+    config.write_text('mode = "live"\n')
+    ran = await mev_agent("run", "--rpc-url", "http://127.0.0.1:9", "--live", "--config", config)
+    assert ran.code == 3
+    assert "onchain.signer" in ran.stderr
+    config.write_text(
+        'mode = "live"\n[onchain]\nsigner = "keystore:a"\nrelay_identity = "keystore:b"\n'
+        'executor = "0x30BFb20F52f3474020cee298023f0aDb15E372b9"\n'
+        '[[onchain.endpoints]]\nname = "x"\nurl = "https://relay.invalid"\n'
+    )
+    ran = await mev_agent("run", "--rpc-url", "http://127.0.0.1:9", "--live", "--config", config)
+    assert ran.code == 5
+    assert "guard" in ran.stderr
