@@ -120,6 +120,7 @@ class Core:
     def _on_executed(self, executed: CandidateExecuted) -> tuple[Effect, ...]:
         entry = self._entry(executed.id)
         entry.executed = executed
+        entry.is_held = False  # executed again, at another place among ours: the first verdict is void
         refusal = self._refuse_executed(entry, executed)
         if refusal is not None:
             code, detail = refusal

@@ -193,8 +193,12 @@ class Hunter:
         return await self.submit(chosen)
 
     async def submit(self, chosen: Sequence[Tracked]) -> list[Tracked]:
-        """Put these to the core, and send what it lets through. All others that are held lose to them."""
+        """Put these to the core, and send what it lets through. All others that are held lose to them.
+
+        One that the core has dropped since it was chosen stays dropped.
+        """
         env = self._aimed()
+        chosen = [one for one in chosen if one.outcome == "held"]
         if not self.held():
             return []
         losers = [
@@ -358,6 +362,8 @@ class Hunter:
         effects = self._core.step(event)
         self._journal.effects(effects, monotonic_ns=self._clock.monotonic_ns(), wall_ns=wall)
         for effect in effects:
+            if isinstance(effect, Drop) and effect.code is Code.DUPLICATE:
+                continue  # the first of this id goes on, held or live as it is
             if isinstance(effect, Drop):
                 one = self.tracked[effect.id]
                 one.drop, one.outcome, one.reason = effect, "dropped", effect.detail

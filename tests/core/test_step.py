@@ -9,7 +9,7 @@ from agent.core.codes import Code
 from agent.core.effects import Cancel, Drop, Execute, Hold, Stop, Submit
 from agent.core.events import BundleEnded, CandidateExecuted, HaltAsked, HeadSeen, OpportunityFound, SelectionMade
 from agent.core.limits import RiskLimits
-from agent.core.step import Core
+from agent.core.step import ContradictoryEvent, Core
 
 HEAD = HeadSeen(number=100, block_hash="0xaa", parent_hash="0x99", timestamp_s=86_400 * 20_000, next_base_fee_wei=10)
 FOUND = OpportunityFound(
@@ -102,6 +102,15 @@ def test_an_executed_candidate_is_dropped_with_its_code(change: dict[str, object
     core = core_at_head()
     core.step(FOUND)
     assert drop_code(core.step(msgspec.structs.replace(EXECUTED, **change))) is code
+
+
+@pytest.mark.parametrize("change", [{"executed_amount": 999}, {"missing": 1}, {"bid_wei": 801}])
+def test_a_held_candidate_that_fails_when_executed_again_cannot_be_submitted(change: dict[str, int]) -> None:
+    core = core_at_head()
+    held(core, "one")
+    drop_code(core.step(msgspec.structs.replace(EXECUTED, **change)))
+    with pytest.raises(ContradictoryEvent):
+        core.step(SelectionMade(101, ("one",), ()))
 
 
 def test_a_candidate_at_exactly_the_minimum_net_is_held() -> None:
