@@ -13,7 +13,7 @@ from agent.chain.discovery import GET_RESERVES, LIQUIDITY, SLOT0, BatchRpc, Pool
 from agent.dex.pool import LeftOut, Pool
 from agent.dex.tick_math import MAX_TICK, MIN_TICK
 from agent.dex.v2 import V2Pool
-from agent.dex.v3 import V3Pool
+from agent.dex.v3 import V3Pool, is_possible
 from agent.dex.v3_ticks import Tick, TickMap
 from agent.eth.units import Address
 
@@ -166,6 +166,9 @@ async def _load_v3(
             left_out.append(LeftOut(record.address, "unreadable", "slot0() or liquidity() failed"))
         elif not _unsigned(slot0, 0):
             left_out.append(LeftOut(record.address, "empty", "the pool has no price yet"))
+        elif not is_possible(_unsigned(slot0, 0), _signed(slot0, 1)):
+            detail = f"price {_unsigned(slot0, 0)} and tick {_signed(slot0, 1)} are outside the domain"
+            left_out.append(LeftOut(record.address, "inconsistent", detail))
         else:
             readings.append(
                 _Reading(

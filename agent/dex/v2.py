@@ -20,6 +20,8 @@ MAX_RESERVE = 2**112 - 1
 
 _COMPLETE = Completeness.COMPLETE
 _PARTIAL = Completeness.PARTIAL
+_EMPTY_CURVE = (0, 1, 0)
+_SYNC_BYTES = 64
 # Making a named tuple through its own constructor takes twice as long.
 _quote = tuple.__new__
 
@@ -137,13 +139,17 @@ class V2Pool:
         return self.quote_exact_in(token_in, MAX_RESERVE)._replace(completeness=_PARTIAL)
 
     def marginal_price(self, token_in: Address) -> tuple[int, int]:
-        """(numerator, denominator) of the price at size zero after fee."""
+        """(numerator, denominator) of the price at size zero after fee; nothing where a side is empty."""
         reserve_in, reserve_out = self.reserves(token_in)
+        if not reserve_in:
+            return 0, 1
         return reserve_out * self.fee_n, reserve_in * self.fee_d
 
     def curve(self, token_in: Address) -> tuple[int, int, int] | None:
         """The whole curve as out(x) = a x / (b + c x); the 112-bit limit of reserves is left to the quote."""
         fee_n = self.fee_n
+        if not self.reserve0 or not self.reserve1:
+            return _EMPTY_CURVE  # a rug pull may leave one side empty: nothing comes out, either way
         if token_in == self.token0:
             return self.reserve1 * fee_n, self.reserve0 * self.fee_d, fee_n
         if token_in == self.token1:
@@ -160,9 +166,14 @@ class V2Pool:
         return Piece(0, 0, end_in, reserve_out * self.fee_n, reserve_in * self.fee_d, self.fee_n, _COMPLETE, 0, 0)
 
     def apply(self, log: Log) -> V2Pool:
-        """Sync carries the complete state; every other event leaves the pair as it is."""
+        """Sync carries the complete state; every other event leaves the pair as it is.
+
+        A Sync that the contract could not have written is a stranger's: the pair is empty from then on.
+        """
         if log.address != self.address or not log.topics or log.topics[0] != V2_SYNC:
             return self
+        if len(log.data) < _SYNC_BYTES:
+            return self.with_reserves(reserve0=0, reserve1=0)
         return self.with_reserves(reserve0=unsigned(log.data, 0), reserve1=unsigned(log.data, 1))
 
     def __repr__(self) -> str:

@@ -19,7 +19,14 @@ from agent.dex.events import (
     unsigned,
 )
 from agent.dex.pool import Completeness, Log, Piece, Quote
-from agent.dex.tick_math import MAX_SQRT_RATIO, MIN_SQRT_RATIO, sqrt_ratio_at_tick, tick_at_sqrt_ratio
+from agent.dex.tick_math import (
+    MAX_SQRT_RATIO,
+    MAX_TICK,
+    MIN_SQRT_RATIO,
+    MIN_TICK,
+    sqrt_ratio_at_tick,
+    tick_at_sqrt_ratio,
+)
 from agent.dex.v3_step import PIPS, exact_in_step, exact_out_step
 from agent.dex.v3_table import StepTable
 from agent.dex.v3_ticks import TickMap
@@ -38,6 +45,11 @@ class SwapResult(NamedTuple):
     tick: int
     crossed: int
     completeness: Completeness
+
+
+def is_possible(sqrt_price_x96: int, tick: int) -> bool:
+    """Whether a pool of the real code could stand there. One below the lowest tick: the price rests on that tick."""
+    return MIN_SQRT_RATIO <= sqrt_price_x96 < MAX_SQRT_RATIO and MIN_TICK - 1 <= tick < MAX_TICK
 
 
 class V3Pool:
@@ -243,10 +255,19 @@ class V3Pool:
         return table
 
     def apply(self, log: Log) -> V3Pool:
-        """Swap sets price, tick and liquidity; Mint and Burn change ticks; no other event changes what quotes use."""
+        """Swap sets price, tick and liquidity; Mint and Burn change ticks; no other event changes what quotes use.
+
+        What the contract could not have written is a stranger's: nothing is known of the pool from then on.
+        """
         if log.address != self.address or not log.topics:
             return self
-        topic = log.topics[0]
+        try:
+            successor = self._after(log, log.topics[0])
+        except (ValueError, IndexError):
+            return self._unknown()
+        return successor if is_possible(successor.sqrt_price_x96, successor.tick) else self._unknown()
+
+    def _after(self, log: Log, topic: bytes) -> V3Pool:
         if topic in (V3_SWAP, PANCAKE_V3_SWAP):
             return self.at(
                 sqrt_price_x96=unsigned(log.data, 2), liquidity=unsigned(log.data, 3), tick=signed(log.data, 4)
@@ -259,9 +280,15 @@ class V3Pool:
             return self.at(sqrt_price_x96=unsigned(log.data, 0), tick=signed(log.data, 1), liquidity=0)
         return self
 
+    def _unknown(self) -> V3Pool:
+        ticks = TickMap({}, tick_spacing=self.tick_spacing, known_words=frozenset())
+        return self.at(sqrt_price_x96=self.sqrt_price_x96, tick=self.tick, liquidity=0, ticks=ticks)
+
     def _with_position(self, tick_lower: int, tick_upper: int, delta: int) -> V3Pool:
         if not delta:
             return self  # a burn of nothing is how owners collect fees
+        if not MIN_TICK <= tick_lower < tick_upper <= MAX_TICK:
+            raise ValueError(f"no position spans the ticks {tick_lower} to {tick_upper}")
         is_active = tick_lower <= self.tick < tick_upper
         return self.at(
             sqrt_price_x96=self.sqrt_price_x96,
