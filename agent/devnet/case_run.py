@@ -15,7 +15,7 @@ from agent.core.events import HeadSeen
 from agent.core.step import Core
 from agent.devnet.builder import Builder
 from agent.devnet.builder.outcome import BuiltBlock
-from agent.devnet.builder.rules import Ordering
+from agent.devnet.builder.rules import MAX_TRANSACTION_GAS, Ordering
 from agent.devnet.case import Case
 from agent.devnet.case_world import CaseWorld, Moment
 from agent.devnet.mempool import Mempool
@@ -72,7 +72,8 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
     mempool = Mempool()
     for transaction in world.node.transactions:
         mempool.add(transaction.raw, sender=transaction.sender)
-    builder = Builder(world.node.anvil, mempool, ordering=asked.ordering)
+    cap = MAX_TRANSACTION_GAS if case.hardfork == "osaka" else None  # EIP-7825
+    builder = Builder(world.node.anvil, mempool, ordering=asked.ordering, max_transaction_gas=cap)
     builder.next_env = world.node.env
     journal = JournalWriter(
         asked.folder,
