@@ -142,7 +142,9 @@ class Appraiser:
 
     def _priced(self, opportunity: Opportunity, execution: Execution, pools: PoolSet) -> Candidate:
         amount = execution.gross_amount if execution.is_known else opportunity.gross_amount
-        value_wei = value_in_ether(pools, opportunity.start_token, amount, weth=self._executor.weth)
+        value_wei = value_in_ether(
+            pools, opportunity.start_token, amount, weth=self._executor.weth, unproved=self._unproved
+        )
         return Candidate(opportunity=opportunity, measured=execution, value_wei=value_wei)
 
     async def _offer(

@@ -24,6 +24,14 @@ def test_the_best_paying_pool_gives_the_price_floored() -> None:
     assert value_in_ether(pools, USDC, 30, weth=WETH) == 2_000 * 30 * 997 // (3_000 * 1_000 + 30 * 997) == 19
 
 
+def test_a_pool_that_nothing_proves_gives_no_price() -> None:
+    pools = PoolSet([pool(10, USDC, weth=1_000, other=3_000), pool(11, USDC, weth=2_000_000, other=3)])
+    liar = frozenset({pools.addresses[1]})
+    honest = value_in_ether(PoolSet([pools[pools.addresses[0]]]), USDC, 30, weth=WETH)
+    assert value_in_ether(pools, USDC, 30, weth=WETH, unproved=liar) == honest
+    assert value_in_ether(pools, USDC, 30, weth=WETH, unproved=frozenset(pools.addresses)) is None
+
+
 def test_no_pool_means_no_price() -> None:
     assert value_in_ether(PoolSet([pool(10, USDC, weth=1, other=1)]), OTHER, 1, weth=WETH) is None
 
