@@ -137,7 +137,8 @@ MUTANTS = (
     Mutant("v3-leg-behind-the-lender", EXECUTOR, "if (leg.isV3()) revert MalformedPlan();", ""),
     Mutant("ether-from-anyone", EXECUTOR, "if (msg.sender != WETH) revert EtherRefused(msg.sender);", ""),
     Mutant("false-is-true", TOKENS, "eq(mload(0x00), 1)", "1"),
-    Mutant("no-code-is-a-token", TOKENS, "gt(extcodesize(token), 0)", "1"),
+    Mutant("any-answer-is-true", TOKENS, "or(isTrue, iszero(returndatasize()))", "1"),
+    Mutant("nothing-is-false", TOKENS, "or(isTrue, iszero(returndatasize()))", "isTrue"),
     Mutant(
         "transfer-may-fail",
         TOKENS,

@@ -217,6 +217,7 @@ contract HostileTest is World {
         _mustFail(_tokenPlan(HostileToken.Mode.AnswersFalse, ""), IExecutor.TokenCallFailed.selector);
         _mustFail(_tokenPlan(HostileToken.Mode.AnswersTwo, ""), IExecutor.TokenCallFailed.selector);
         _mustFail(_tokenPlan(HostileToken.Mode.Reverts, ""), IExecutor.TokenCallFailed.selector);
+        _mustFail(_tokenPlan(HostileToken.Mode.RevertsWithoutReason, ""), IExecutor.TokenCallFailed.selector);
         _requireNothingLost();
     }
 

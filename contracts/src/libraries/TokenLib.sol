@@ -22,7 +22,8 @@ library TokenLib {
         }
     }
 
-    /// @notice Sends `amount` to `to`; reverts if the token reverts, answers anything but `true` or nothing, or has no code.
+    /// @notice Sends `amount` to `to`; reverts if the token reverts or answers anything but `true` or nothing.
+    /// @dev Only for tokens that were asked for a balance before: an address without code answers nothing, too.
     function transfer(address token, address to, uint256 amount) internal {
         bytes4 failed = IExecutor.TokenCallFailed.selector;
         assembly ("memory-safe") {
@@ -31,13 +32,11 @@ library TokenLib {
             mstore(0x04, to)
             mstore(0x24, amount) // runs into the free memory pointer, put back below
             let isDone := call(gas(), token, 0, 0x00, 0x44, 0x00, 0x20)
-            // `true`, or nothing from something that has code.
-            if iszero(and(isDone, and(gt(returndatasize(), 31), eq(mload(0x00), 1)))) {
-                if iszero(and(isDone, and(iszero(returndatasize()), gt(extcodesize(token), 0)))) {
-                    mstore(0x00, failed)
-                    mstore(0x04, token)
-                    revert(0x00, 0x24)
-                }
+            let isTrue := and(gt(returndatasize(), 31), eq(mload(0x00), 1))
+            if iszero(and(isDone, or(isTrue, iszero(returndatasize())))) {
+                mstore(0x00, failed)
+                mstore(0x04, token)
+                revert(0x00, 0x24)
             }
             mstore(0x40, free)
         }

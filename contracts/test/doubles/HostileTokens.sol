@@ -18,7 +18,8 @@ contract HostileToken is Token {
         BalanceReverts,
         BalanceAnswersNothing,
         LongAnswer, // 100 kB
-        Reenters
+        Reenters,
+        RevertsWithoutReason
     }
 
     Mode public mode;
@@ -37,6 +38,11 @@ contract HostileToken is Token {
         if (msg.sender != victim) return super.transfer(to, amount);
         if (mode == Mode.AnswersFalse) return false;
         if (mode == Mode.Reverts) revert("no");
+        if (mode == Mode.RevertsWithoutReason) {
+            assembly {
+                revert(0, 0)
+            }
+        }
         if (mode == Mode.Reenters) {
             (bool isDone,) = victim.call(reentry);
             if (isDone) reentries++;
