@@ -201,12 +201,14 @@ def _delivers(simulation: Simulation, amount_out: int) -> bool:
 def _token_verdict(token: Address, pool: Address, *, amount: int, before: int, run: Simulation) -> TokenVerdict:
     if not run.calls or not before:
         return TokenVerdict(token, pool, None, run.refused or "the state does not tell", run.missing)
-    if not all(call.is_success for call in run.calls):
+    if not all(call.is_success for call in run.calls[:2]):
         return TokenVerdict(token, pool, None, "a plain transfer reverts for a stranger", run.missing)
     received = int.from_bytes(run.calls[1].return_data[:32], "big")
-    after = int.from_bytes(run.calls[3].return_data[:32], "big")
-    if received != amount:
+    if received != amount:  # then the way back reverts: the probe does not hold what it should return
         return TokenVerdict(token, pool, False, f"of {amount} sent by the pool {received} arrived", run.missing)
+    if not all(call.is_success for call in run.calls):
+        return TokenVerdict(token, pool, None, "a plain transfer reverts for a stranger", run.missing)
+    after = int.from_bytes(run.calls[3].return_data[:32], "big")
     if after != before:
         return TokenVerdict(
             token, pool, False, f"of {amount} sent to the pool {amount - before + after} arrived", run.missing
