@@ -187,9 +187,9 @@ async def _settle(
     result = empty_result(world, run=asked.run, command="run")
     result.left_out_transactions = [to_data(transaction.hash) for transaction in world.node.left_out]
     await end_bundles(hunter, _aftermath(world, built), world.executor, result, missed_as="expired")
-    builders_word = {str(drop.bundle.uuid): drop for drop in built.drops}
+    builders_word = {tx.hash: drop for drop in built.drops for tx in drop.bundle.transactions}
     for one in hunter.tracked.values():
-        drop = None if one.bundle is None else builders_word.get(str(one.bundle.replacement_uuid))
+        drop = None if one.signed is None else builders_word.get(one.signed.hash)
         if drop is not None and one.outcome == "expired":
             one.reason += f"; the builder: {drop.reason} {drop.detail}"
     summarise(result, hunter, repeat=asked.repeat)
