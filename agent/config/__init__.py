@@ -7,8 +7,8 @@ uses pydantic.
 
 from __future__ import annotations
 
-from agent.config.load import Loaded, load_settings
+from agent.config.load import Loaded, default_settings, load_settings
 from agent.config.secrets import node_url, resolve
 from agent.config.start import require_runnable
 
-__all__ = ["Loaded", "load_settings", "node_url", "require_runnable", "resolve"]
+__all__ = ["Loaded", "default_settings", "load_settings", "node_url", "require_runnable", "resolve"]

@@ -117,6 +117,11 @@ def load_settings(
     return Loaded(settings=msgspec.convert(plain, Settings), model=model, origins=origins, files=names)
 
 
+def default_settings() -> Settings:
+    """What holds where no layer says otherwise."""
+    return msgspec.convert(File().model_dump(by_alias=True), Settings)
+
+
 def _add_files(layers: Layers, files: Sequence[Path]) -> tuple[str, ...]:
     if not files and Path(DEFAULT_FILE).is_file():
         files = (Path(DEFAULT_FILE),)

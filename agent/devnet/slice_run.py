@@ -271,6 +271,8 @@ async def _slots(
                 base_fee_wei=env.base_fee_wei,
                 transactions=len(built.receipts),
                 pools_touched=len(touched),
+                evicted=tuple(map(to_data, built.evicted)),
+                newly_reverted=tuple(map(to_data, built.newly_reverted)),
             )
         )
         landed = sum(one.outcome == "landed" for one in sent)
@@ -279,6 +281,8 @@ async def _slots(
             f"sent {len(sent)}  landed {landed}"
         )
     summarise(result, hunt.hunter, repeat=asked.repeat)
+    if unknown := hunt.hunter.never_seen():
+        result.warnings.append(f"no opportunity {', '.join(unknown)} was met: what was not taken changes later blocks")
     stale = await differing(rpc, hunt.view.pools, sender=world.identities.probe)
     result.warnings += [f"pool {address_text(one.pool)} differs from a fresh read: {one.detail}" for one in stale]
     result.books = await books.close(rpc, hunt.hunter, result)

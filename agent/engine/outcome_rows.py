@@ -30,7 +30,7 @@ def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
         reason=one.reason,
         rival=one.rival,
         behind=one.behind,
-        repeat=repeat.replace("{id}", opportunity.id),
+        repeat=repeat.replace("{id}", " --only ".join((*one.behind, opportunity.id))),
     )
     if one.drop is not None:
         row.code = one.drop.code

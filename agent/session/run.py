@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from pathlib import Path
 
 from agent.core.limits import RiskLimits
@@ -21,6 +20,7 @@ from agent.session.asked import remember
 from agent.session.assumed import read_assumed
 from agent.session.files import new_run_id
 from agent.session.fork import fork_answer
+from agent.session.repeating import repeat_case, repeat_slice
 from agent.session.reporting import answer_of
 from agent.session.shadow import shadow_answer
 from agent.settings import Settings
@@ -84,11 +84,6 @@ def _run_case(request: RunRequest, settings: Settings, say: Say) -> Answer:
 
 def case_run(request: RunRequest, hunt: HuntSettings, case: Case, run_id: str, folder: Path) -> CaseRun:
     """The run of a case as it was asked for."""
-    repeat = ["mev-agent", "run", "--case", str(request.world.case)]
-    for left_out in request.leave_out:
-        repeat += ["--leave-out", "0x" + left_out.hex()]
-    if request.assume is not None:
-        repeat += ["--assume", str(request.assume)]
     return CaseRun(
         case=case,
         run=run_id,
@@ -96,7 +91,7 @@ def case_run(request: RunRequest, hunt: HuntSettings, case: Case, run_id: str, f
         settings=hunt,
         leave_out=tuple(Hash32(one) for one in request.leave_out),
         ordering=_ORDERINGS[request.builder_order or "archived"],
-        repeat=shlex.join(repeat) + " --only {id}",
+        repeat=repeat_case(request, hunt),
         seed=request.seed,
     )
 
@@ -120,13 +115,14 @@ def _run_slice(request: RunRequest, settings: Settings, say: Say) -> Answer:
 
 def slice_run(request: RunRequest, hunt: HuntSettings, run_id: str, folder: Path) -> SliceRun:
     """The run of the slice as it was asked for."""
+    blocks = request.blocks or DEFAULT_SLICE_BLOCKS
     return SliceRun(
         run=run_id,
         folder=folder,
         settings=hunt,
         seed=request.seed,
-        blocks=request.blocks or DEFAULT_SLICE_BLOCKS,
+        blocks=blocks,
         ordering=_ORDERINGS[request.builder_order or "profit"],
         slot_s=SLOT_S if request.pace == "real" else None,
-        repeat=f"mev-agent run --slice --seed {request.seed} --only {{id}}",
+        repeat=repeat_slice(request, hunt, blocks=blocks),
     )

@@ -11,6 +11,7 @@ from agent.ports import SystemClock
 from agent.requests import Answer, Say, SurveyRequest
 from agent.session.assumed import read_assumed
 from agent.session.files import new_run_id
+from agent.session.repeating import repeat_surveyed
 from agent.session.reporting import answer_of
 
 
@@ -24,7 +25,7 @@ def survey(request: SurveyRequest, say: Say) -> Answer:
             case,
             run=new_run_id(SystemClock().wall_ns()),
             assume=assume,
-            repeat=f"mev-agent run --case {request.case} --only {{id}}",
+            repeat=repeat_surveyed(request),
         )
     )
     symbols = {token.address: token.symbol for token in START_TOKENS}
