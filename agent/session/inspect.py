@@ -36,13 +36,13 @@ def inspect(request: InspectRequest, say: Say) -> Answer:
     if request.case is not None:
         case = load_case(request.case)
         say(f"block {case.number}: surveying it")
-        content, transactions = asyncio.run(_of_case(case, request.case))
+        content, transactions = asyncio.run(examine(case, request.case))
         place = str(request.case)
     else:
         folder = run_folder(request.run)
         content, transactions = read_report(folder), {}
         place = str(folder)
-    found = _find(content, transactions, subject)
+    found = find(content, transactions, subject)
     if found is None:
         return Answer(data=None, text=f"nothing is known of {subject} in {place}", exit_code=1, mode=_mode(content))
     kind, row = found
@@ -66,7 +66,7 @@ def _check(subject: str) -> None:
         raise UsageError(f"{subject!r} is too short for an id", hint=f"give at least {MIN_ID_LETTERS} of its digits")
 
 
-async def _of_case(case: Case, path: Path) -> tuple[Row, dict[str, Row]]:
+async def examine(case: Case, path: Path) -> tuple[Row, dict[str, Row]]:
     """The survey's report, and the block's own transactions by hash with the pools that each moved."""
     result = await survey(
         case, run=new_run_id(SystemClock().wall_ns()), repeat=f"mev-agent run --case {path} --only {{id}}"
@@ -95,7 +95,7 @@ async def _of_case(case: Case, path: Path) -> tuple[Row, dict[str, Row]]:
     return content, rows
 
 
-def _find(content: Row, transactions: Mapping[str, Row], subject: str) -> tuple[str, Row] | None:
+def find(content: Row, transactions: Mapping[str, Row], subject: str) -> tuple[str, Row] | None:
     """(kind, row) of what `subject` names: a block number, a hash, or the beginning of an opportunity's id."""
     opportunities: list[Row] = content["opportunities"]
     if subject.isdigit():

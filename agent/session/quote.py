@@ -39,18 +39,24 @@ async def _quote(request: QuoteRequest, say: Say) -> Answer:
     world = await CaseWorld.open(case)
     try:
         await world.node.position(None)
-        pool = _pool(world, Address(request.pool))
-        token_in = Address(request.token_in)
-        if token_in not in (pool.token0, pool.token1):
-            raise UsageError(
-                f"{to_data(token_in)} is not a token of the pool",
-                hint=f"its tokens are {to_data(pool.token0)} and {to_data(pool.token1)}",
-            )
-        quoted = pool.quote_exact_in(token_in, request.amount_in)
-        holders = await _holders(world, pool, token_in, request.amount_in)
-        return await _compared(world, pool, token_in, request.amount_in, quoted, holders)
+        return await quote_in(
+            world, pool=Address(request.pool), token_in=Address(request.token_in), amount_in=request.amount_in
+        )
     finally:
         await world.close()
+
+
+async def quote_in(world: CaseWorld, *, pool: Address, token_in: Address, amount_in: int) -> Answer:
+    """The answer in a world that stands at its parent."""
+    asked = _pool(world, pool)
+    if token_in not in (asked.token0, asked.token1):
+        raise UsageError(
+            f"{to_data(token_in)} is not a token of the pool",
+            hint=f"its tokens are {to_data(asked.token0)} and {to_data(asked.token1)}",
+        )
+    quoted = asked.quote_exact_in(token_in, amount_in)
+    holders = await _holders(world, asked, token_in, amount_in)
+    return await _compared(world, asked, token_in, amount_in, quoted, holders)
 
 
 def _pool(world: CaseWorld, address: Address) -> Pool:
