@@ -2,7 +2,8 @@
 
 Anvil takes its fork's URL on the command line, where every user of the machine can read it, and repeats it in errors;
 a provider's URL holds the access key. So anvil gets the door's address, and only this process knows the URL. The door
-also waits when the node asks to slow down, because anvil answers a refusal by leaving transactions out.
+also waits when the node asks to slow down, because anvil answers a refusal by leaving transactions out. It lets
+reads through and nothing else: whatever is sent to a fork, nothing of it can reach the node's mempool.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
+from agent.chain.jsonrpc import is_read
 from agent.errors import SetupError
 
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
@@ -25,6 +28,7 @@ _TIMEOUT_S = 40.0
 _START_TIMEOUT_S = 10.0
 _BUSY = (429, 502, 503, 504)
 _GONE = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"the forked node does not answer"}}'
+_REFUSED = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32601,"message":"a fork only reads"}}'
 
 
 def holds_a_secret(url: str) -> bool:
@@ -32,6 +36,24 @@ def holds_a_secret(url: str) -> bool:
     parts = urlsplit(url)
     is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
     return not is_local or bool(parts.username or parts.query or parts.path.strip("/"))
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """The only part of a request that is looked at."""
+
+    method: str
+
+
+_asked = msgspec.json.Decoder(_Asked | list[_Asked])
+
+
+def only_reads(body: bytes) -> bool:
+    """Whether every request in the body asks for something and changes nothing; False for what is no request."""
+    try:
+        asked = _asked.decode(body)
+    except msgspec.DecodeError:
+        return False
+    return all(is_read(one.method) for one in (asked if isinstance(asked, list) else [asked]))
 
 
 class Upstream:
@@ -85,6 +107,8 @@ class Upstream:
 
     async def _pass_on(self, request: web.Request) -> web.Response:
         body = await request.read()
+        if not only_reads(body):
+            return web.Response(body=_REFUSED, content_type="application/json")
         wait_s = _WAIT_S
         for _ in range(_ATTEMPTS):
             answer, asked_wait_s = await self._ask(body)

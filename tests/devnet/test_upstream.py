@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 
 from agent.devnet import upstream as upstream_module
 from agent.devnet.anvil import Anvil
-from agent.devnet.upstream import holds_a_secret
+from agent.devnet.upstream import Upstream, holds_a_secret, only_reads
 from agent.errors import SetupError
 
 pytestmark = pytest.mark.anvil
@@ -101,3 +101,28 @@ async def test_a_node_that_stays_away_ends_in_an_error_without_its_url(
 )
 def test_only_a_bare_local_address_may_be_shown(url: str, expected: bool) -> None:
     assert holds_a_secret(url) is expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x02"]}',
+        b'{"jsonrpc":"2.0","id":1,"method":"eth_send\\u0052awTransaction","params":["0x02"]}',
+        b'[{"id":1,"method":"eth_chainId","params":[]},{"id":2,"method":"eth_sendBundle","params":[]}]',
+        b'{"id":1,"method":"personal_sendTransaction","params":[]}',
+        b'{"id":1,"method":"admin_addPeer","params":[]}',
+        b"eth_sendRawTransaction",
+        b"",
+    ],
+)
+async def test_nothing_but_reads_passes_to_the_node_behind_a_fork(provider: Provider, body: bytes) -> None:
+    assert not only_reads(body)
+    door = Upstream(provider.url)
+    door.start()
+    try:
+        async with ClientSession() as session, session.post(door.url, data=body) as answer:
+            refused = await answer.json()
+    finally:
+        door.stop()
+    assert refused["error"]["message"] == "a fork only reads"
+    assert provider.requests == 0
