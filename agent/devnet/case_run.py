@@ -191,7 +191,7 @@ async def _settle(
     for one in hunter.tracked.values():
         drop = None if one.signed is None else builders_word.get(one.signed.hash)
         if drop is not None and one.outcome == "expired":
-            one.reason += f"; the builder: {drop.reason} {drop.detail}"
+            one.reason = f"the builder left it out: {drop.reason}, {drop.detail}"
     summarise(result, hunter, repeat=asked.repeat)
     result.survey_net_wei = _held_by_the_block(hunter)
     await name_rivals(world, result)
