@@ -27,6 +27,7 @@ from agent.strategies.arb.cycles import index_cycles
 from agent.strategies.arb.opportunity import Opportunity
 from agent.strategies.arb.rotations import rotated
 from agent.strategies.arb.search import find_opportunities
+from agent.strategies.arb.select import best_compatible
 from agent.strategies.arb.sizing import finest_size
 
 
@@ -80,6 +81,7 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
                 result.opportunities.append(row)
     await name_rivals(world, result)
     result.mismatches = mismatches(result.opportunities)
+    result.survey_net_wei = held_by_rows(result.opportunities)
     result.latency_ns = clock.summary()
     count_funnel(result)
     touched = frozenset().union(*(moment.touched for moment in moments))
@@ -218,6 +220,13 @@ def mismatches(opportunities: list[OpportunityResult]) -> list[Mismatch]:
         for one in opportunities
         if one.outcome in ("profit", "loss", "unpriced") and one.quoted_amount != one.gross_amount
     ]
+
+
+def held_by_rows(opportunities: Sequence[OpportunityResult]) -> int:
+    """What the best set without a common pool nets: what stands open at several moments is there once."""
+    paying = [one for one in opportunities if one.outcome == "profit" and not one.is_rotation]
+    pools = [[leg.pool for leg in one.legs] for one in paying]
+    return best_compatible(pools, [one.net_wei for one in paying]).value
 
 
 def count_funnel(result: RunResult) -> None:

@@ -130,6 +130,6 @@ class RunResult(msgspec.Struct, kw_only=True):
     funnel: dict[str, int] = msgspec.field(default_factory=dict)
     latency_ns: dict[str, StageLatency] = msgspec.field(default_factory=dict)
     survey_net_wei: int | None = None
-    """What the survey of the same block held, where one was made."""
+    """After gas, the most that could be had together in the undisturbed block, where all of it is known."""
     books: list[BookRow] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)

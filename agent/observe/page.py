@@ -53,7 +53,7 @@ def page(result: RunResult, *, symbols: Mapping[Address, str]) -> str:
     """The whole document. Every text from outside is escaped."""
     sums = {key: int(value) for key, value in totals(result).items()}
     cards = (
-        ("net after gas and bid", f"{ether_floor(sums['net_wei'])} ETH"),
+        _headline(result, sums["net_wei"]),
         ("value", f"{ether_floor(sums['value_wei'])} ETH"),
         ("gas", f"{ether_ceil(sums['gas_wei'])} ETH"),
         ("bids", f"{ether_ceil(sums['bids_wei'])} ETH"),
@@ -89,8 +89,11 @@ def page(result: RunResult, *, symbols: Mapping[Address, str]) -> str:
     )
 
 
-def _card(name: str, value: str) -> str:
-    return f"<div class=card><b>{escape(value)}</b><span>{escape(name)}</span></div>"
+def _headline(result: RunResult, net_wei: int) -> tuple[str, str]:
+    """What a run earned; of a survey what can be had together, for its rows exclude each other."""
+    if result.command == "run" or result.survey_net_wei is None:
+        return "net after gas and bid", f"{ether_floor(net_wei)} ETH"
+    return "net after gas of the best set", f"{ether_floor(result.survey_net_wei)} ETH"
 
 
 def _route(one: OpportunityResult, symbols: Mapping[Address, str]) -> str:

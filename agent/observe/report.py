@@ -74,7 +74,10 @@ def report(result: RunResult) -> dict[str, Any]:
 
 
 def totals(result: RunResult) -> dict[str, str]:
-    """What landed, summed: value, gas and bids; net is value minus both. A survey sums what it executed."""
+    """What landed, summed: value, gas and bids; net is value minus both.
+
+    A survey sums each row that pays, though rows that share a pool exclude each other: `survey_net_wei` does not.
+    """
     ended = [one for one in result.opportunities if one.outcome in ("landed", "profit") and not one.is_rotation]
     return {
         "value_wei": str(sum(one.value_wei or 0 for one in ended)),

@@ -104,7 +104,8 @@ def _mismatches(result: RunResult) -> str:
 
 def _totals(result: RunResult) -> str:
     sums = {key: int(value) for key, value in totals(result).items()}
+    name = "net" if result.command == "run" else "all rows"  # of a survey, where rows that share a pool exclude others
     return (
-        f"net       {ether_floor(sums['net_wei'])} ETH   value {ether_floor(sums['value_wei'])}   "
+        f"{name:8}  {ether_floor(sums['net_wei'])} ETH   value {ether_floor(sums['value_wei'])}   "
         f"gas {ether_ceil(sums['gas_wei'])}   bids {ether_ceil(sums['bids_wei'])}"
     )

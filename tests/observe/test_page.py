@@ -105,3 +105,9 @@ def test_pictures_are_well_formed_even_with_losses_and_nothing() -> None:
         line([("1", 5, "<")], title="t"),
     ):
         ElementTree.fromstring(picture.replace("<p class=empty>", '<p class="empty">'))
+
+
+def test_a_survey_is_headed_by_what_can_be_had_together() -> None:
+    surveyed = result()
+    surveyed.command, surveyed.survey_net_wei = "survey", 5 * 10**17
+    assert "0.500000 ETH</b><span>net after gas of the best set" in page(surveyed, symbols=SYMBOLS)
