@@ -176,7 +176,8 @@ class CaseWorld:
     async def rivals(self, wanted: Sequence[tuple[Sequence[Address], Hash32 | None]]) -> list[Rival | None]:
         """For each (pools of a cycle, target): the first transaction behind the target that moved two of the pools.
 
-        What it paid is what the fee recipient's balance gained by it, fees and transfers from within alike.
+        Its index is the archived block's own, whatever was left out. What it paid is what the fee recipient's
+        balance gained by it, fees and transfers from within alike.
         """
         block = self.archived_block()
         found = [
@@ -184,10 +185,11 @@ class CaseWorld:
             for pools, target in wanted
         ]
         paid = await self._paid({rival.transaction for rival in found if rival is not None})
+        indices = {transaction.hash: transaction.index for transaction in self.case.transactions}
         return [
             None
             if rival is None
-            else Rival(transaction=to_data(rival.transaction), index=rival.index, paid_wei=paid[rival.transaction])
+            else Rival(to_data(rival.transaction), indices[rival.transaction], paid[rival.transaction])
             for rival in found
         ]
 

@@ -1,0 +1,27 @@
+"""A case as a world: what it says of others is said of the block as it was archived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.devnet.case import load_case
+from agent.devnet.case_world import CaseWorld
+from agent.eth.hexes import from_data
+
+pytestmark = [pytest.mark.anvil, pytest.mark.slow]
+
+
+async def test_a_rival_has_its_index_in_the_archived_block_whatever_is_left_out(mainnet: Path) -> None:
+    case = load_case(mainnet / "public" / "13217637.json.gz")
+    world = await CaseWorld.open(case, leave_out=[case.transactions[0].hash])
+    try:
+        moved = [(moment.transaction, moment.touched) for moment in world.moments() if len(moment.touched) > 1]
+        transaction, touched = moved[0]
+        [rival] = await world.rivals([(sorted(touched), None)])
+    finally:
+        await world.close()
+    assert rival is not None and from_data(rival.transaction) == transaction
+    assert case.transactions[rival.index].hash == transaction
+    assert rival.index > 0
