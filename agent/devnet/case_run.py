@@ -18,6 +18,7 @@ from agent.devnet.builder.outcome import BuiltBlock
 from agent.devnet.builder.rules import MAX_TRANSACTION_GAS, Ordering
 from agent.devnet.case import Case
 from agent.devnet.case_world import CaseWorld, Moment
+from agent.devnet.losses import name_losses
 from agent.devnet.mempool import Mempool
 from agent.devnet.relay import Relay
 from agent.devnet.schedule import best_schedule
@@ -187,11 +188,7 @@ async def _settle(
     result = empty_result(world, run=asked.run, command="run")
     result.left_out_transactions = [to_data(transaction.hash) for transaction in world.node.left_out]
     await end_bundles(hunter, _aftermath(world, built), world.executor, result, missed_as="expired")
-    builders_word = {tx.hash: drop for drop in built.drops for tx in drop.bundle.transactions}
-    for one in hunter.tracked.values():
-        drop = None if one.signed is None else builders_word.get(one.signed.hash)
-        if drop is not None and one.outcome == "expired":
-            one.reason = f"the builder left it out: {drop.reason}, {drop.detail}"
+    name_losses(hunter, built)
     summarise(result, hunter, repeat=asked.repeat)
     result.survey_net_wei = _held_by_the_block(hunter)
     await name_rivals(world, result)

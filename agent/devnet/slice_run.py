@@ -25,6 +25,7 @@ from agent.devnet.anvil import Anvil
 from agent.devnet.builder import Builder, BuiltBlock, Ordering
 from agent.devnet.front import Front
 from agent.devnet.identities import Identities, devnet_identities
+from agent.devnet.losses import name_losses
 from agent.devnet.mainnet import START_TOKENS, WETH
 from agent.devnet.mempool import Mempool
 from agent.devnet.relay import Relay
@@ -303,6 +304,7 @@ async def _end_block(
         simulator=simulator.on(hunt.view.header.hash),
     )
     await end_bundles(hunt.hunter, after, executor, result)
+    name_losses(hunt.hunter, built)
     counts = await rpc.batch([("eth_getTransactionCount", [to_data(key), "latest"]) for key in hunt.hunter.operators])
     nonces = {key: from_quantity(str(count)) for key, count in zip(hunt.hunter.operators, counts, strict=True)}
     hunt.hunter.on_block(number=built.number, nonces=nonces)
