@@ -29,6 +29,8 @@ class Code(StrEnum):
     CONFLICT = "D_CONFLICT"
     NOT_SELECTED = "D_NOT_SELECTED"
     NO_KEY = "D_NO_KEY"
+    TARGET_GONE = "D_TARGET_GONE"
+    RELAY_DISAGREES = "D_RELAY_DISAGREES"
     NOTHING_SENT = "D_NOTHING_SENT"
     GAS_BUDGET = "R_GAS_BUDGET"
     EXPOSURE = "R_EXPOSURE"
@@ -54,6 +56,8 @@ EXPLANATIONS: dict[Code, str] = {
     Code.CONFLICT: "It shares a pool with one that pays more in the same block.",
     Code.NOT_SELECTED: "Another opportunity was asked for by name.",
     Code.NO_KEY: "Every operator key already carries a bundle for this block.",
+    Code.TARGET_GONE: "The transaction it would run behind was replaced or dropped.",
+    Code.RELAY_DISAGREES: "The relay's own simulation gives another result than ours; nothing was sent.",
     Code.NOTHING_SENT: "This mode sends nothing.",
     Code.GAS_BUDGET: "The day's gas budget would be passed.",
     Code.EXPOSURE: "Gas at risk over all live bundles would pass its limit.",

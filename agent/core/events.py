@@ -78,6 +78,19 @@ class BundleEnded(msgspec.Struct, frozen=True, tag="ended"):
     net_wei: int
 
 
+class TargetGone(msgspec.Struct, frozen=True, tag="target_gone"):
+    """A pending transaction will not be mined any more: replaced by its sender, or dropped."""
+
+    target_transaction: str
+
+
+class Superseded(msgspec.Struct, frozen=True, tag="superseded"):
+    """A live bundle gives way to one that pays more for the same pools."""
+
+    id: str
+    by: str
+
+
 class HaltAsked(msgspec.Struct, frozen=True, tag="halt"):
     """A person, the guard or the shell wants everything stopped."""
 
@@ -85,4 +98,6 @@ class HaltAsked(msgspec.Struct, frozen=True, tag="halt"):
     reason: str
 
 
-Event = HeadSeen | OpportunityFound | CandidateExecuted | SelectionMade | BundleEnded | HaltAsked
+Event = (
+    HeadSeen | OpportunityFound | CandidateExecuted | SelectionMade | BundleEnded | TargetGone | Superseded | HaltAsked
+)

@@ -23,6 +23,8 @@ from agent.core.events import (
     HeadSeen,
     OpportunityFound,
     SelectionMade,
+    Superseded,
+    TargetGone,
 )
 from agent.core.limits import MAX_OPEN_IDS, RiskLimits
 
@@ -80,6 +82,10 @@ class Core:
                 return self._on_ended(event)
             case HeadSeen():
                 return self._on_head(event)
+            case TargetGone():
+                return self._on_target_gone(event)
+            case Superseded():
+                return self._on_superseded(event)
             case HaltAsked():
                 return self._on_halt(event)
 
@@ -188,6 +194,23 @@ class Core:
         entry.is_live = False
         self._gas_paid_today_wei += ended.gas_paid_wei
         return ()
+
+    def _on_target_gone(self, gone: TargetGone) -> tuple[Effect, ...]:
+        effects: list[Effect] = []
+        for id_, entry in self._open.items():
+            if entry.found.target_transaction != gone.target_transaction:
+                continue
+            if entry.is_live:
+                effects.append(Cancel(id_, "its target is gone"))
+            elif entry.is_held:
+                entry.is_held = False
+                effects.append(Drop(id_, Code.TARGET_GONE, gone.target_transaction))
+        return tuple(effects)
+
+    def _on_superseded(self, superseded: Superseded) -> tuple[Effect, ...]:
+        if not self._entry(superseded.id).is_live:
+            raise ContradictoryEvent(f"{superseded.id} was superseded without being live")
+        return (Cancel(superseded.id, f"superseded by {superseded.by}"),)
 
     def _entry(self, id_: str) -> _Opportunity:
         entry = self._open.get(id_)

@@ -19,7 +19,7 @@ from agent.engine.result import Rival, RunResult
 from agent.eth.hexes import to_data
 from agent.eth.units import Hash32
 from agent.sim.simulator import BlockEnv, Call, Simulation, Simulator
-from agent.venues.onchain.outcomes import Evidence, Outcome, Replay, decide
+from agent.venues.onchain.outcomes import Decision, Evidence, Outcome, Replay, decide
 from agent.venues.onchain.tracker import MinedBlock, PoolKey, find_rival, landings
 from agent.venues.onchain.tracker import Rival as SeenRival
 
@@ -50,6 +50,8 @@ async def end_bundles(
             continue
         rival = _rival(one, after.block, ours)
         decision = decide(await _evidence(hunter, one, after, rival))
+        if one.is_replaced:
+            decision = Decision(Outcome.REPLACED, "a better bundle took over its key and nonce")
         if rival is not None:
             paid_wei = rival.payment.paid_wei
             one.rival = Rival(transaction=to_data(rival.transaction), index=rival.index, paid_wei=paid_wei)
@@ -86,6 +88,7 @@ async def _evidence(hunter: Hunter, one: Tracked, after: Aftermath, rival: SeenR
         replays=await _replays(hunter, one, after, rival),
         replies=tuple(one.replies.values()),
         is_cancel_requested=one.is_withdrawn,
+        is_replaced=one.is_replaced,
     )
 
 

@@ -24,6 +24,8 @@ from agent.core.events import (
     HeadSeen,
     OpportunityFound,
     SelectionMade,
+    Superseded,
+    TargetGone,
 )
 from agent.core.step import Core
 from agent.dex.pool import StateName
@@ -33,6 +35,7 @@ from agent.engine.execution import Seat
 from agent.engine.latency import StageClock
 from agent.engine.result import Rival
 from agent.engine.settings import HuntSettings
+from agent.errors import ProtocolError
 from agent.eth.hexes import to_data
 from agent.eth.keccak import keccak256
 from agent.eth.keys import SignedTransaction, Signer, sign_dynamic_fee
@@ -78,6 +81,8 @@ class Tracked(msgspec.Struct, kw_only=True):
     replies: dict[str, Outcome] = msgspec.field(default_factory=dict)
     """What each endpoint answered, by its name."""
     is_withdrawn: bool = False
+    is_replaced: bool = False
+    """A better bundle took over its key, nonce and replacement id: at most one of the two can land."""
     behind: tuple[str, ...] = ()
     """Ids of our own bundles that stand before it in the block; its figures are those of its place there."""
     rival: Rival | None = None
@@ -186,23 +191,50 @@ class Hunter:
         return sorted(waiting, key=lambda one: (-one.net_wei, one.opportunity.id))
 
     async def close_slot(self) -> list[Tracked]:
-        """Select the best compatible set, sign it and send it; what was sent."""
-        waiting = self.held()
-        pools = [one.opportunity.pools for one in waiting]
-        chosen = [waiting[i] for i in best_compatible(pools, [one.net_wei for one in waiting]).chosen]
-        return await self.submit(chosen)
+        """Select the best compatible set of what is held and what is live, and send what is new in it.
 
-    async def submit(self, chosen: Sequence[Tracked]) -> list[Tracked]:
-        """Put these to the core, and send what it lets through. All others that are held lose to them.
+        May be called again while the slot lasts: a live bundle that a better one excludes is replaced by it, under the
+        same id and nonce, or withdrawn.
+        """
+        live = [one for one in self.sent() if not one.is_withdrawn and not one.is_replaced]
+        rivals = [*live, *self.held()]  # of equals the live one stays
+        pools = [one.opportunity.pools for one in rivals]
+        best = [rivals[i] for i in best_compatible(pools, [one.net_wei for one in rivals]).chosen]
+        chosen = [one for one in best if one not in live]
+        beaten = [one for one in live if one not in best]
+        heirs = _heirs(beaten, chosen)
+        sent = await self.submit(chosen, live=[one for one in live if one in best], heirs=heirs)
+        for one in beaten:
+            heir = next((new for new in sent if set(new.opportunity.pools) & set(one.opportunity.pools)), None)
+            if heir is not None and not one.is_replaced:
+                self._step(Superseded(one.opportunity.id, heir.opportunity.id))
+                await self._withdraw(one)
+        return sent
 
-        One that the core has dropped since it was chosen stays dropped.
+    async def on_target_gone(self, target: Hash32) -> None:
+        """A pending transaction was replaced or dropped: nothing can run behind it any more."""
+        for effect in self._step(TargetGone(to_data(target))):
+            if isinstance(effect, Cancel):
+                await self._withdraw(self.tracked[effect.id])
+
+    async def submit(
+        self,
+        chosen: Sequence[Tracked],
+        *,
+        live: Sequence[Tracked] = (),
+        heirs: Mapping[str, Tracked] | None = None,
+    ) -> list[Tracked]:
+        """Put these to the core, and send what it lets through. All others that are held lose to them or to `live`.
+
+        `heirs` gives, by id, the live bundle that one of the chosen replaces. One that the core has dropped since it
+        was chosen stays dropped.
         """
         env = self._aimed()
         chosen = [one for one in chosen if one.outcome == "held"]
         if not self.held():
             return []
         losers = [
-            (one.opportunity.id, _winner(one, chosen))
+            (one.opportunity.id, _winner(one, [*chosen, *live]))
             for one in self.held()
             if one.opportunity.id not in {winner.opportunity.id for winner in chosen}
         ]
@@ -211,11 +243,16 @@ class Hunter:
         for effect in effects:
             if isinstance(effect, Submit):
                 one = self.tracked[effect.id]
-                one.claim = self._ledger.claim(block_number=env.number, holder=effect.id)
+                replaced = None if heirs is None else heirs.get(effect.id)
+                one.claim = (
+                    self._ledger.claim(block_number=env.number, holder=effect.id)
+                    if replaced is None
+                    else replaced.claim
+                )
                 if one.claim is None:
                     self.on_ended(one, outcome="dropped", reason="every key carries a bundle", code=Code.NO_KEY)
-                else:
-                    sent.append(await self._send(one, one.claim, env))
+                elif await self._send(one, one.claim, env, replaced):
+                    sent.append(one)
         return sent
 
     def sent(self) -> list[Tracked]:
@@ -315,12 +352,30 @@ class Hunter:
             )
         )
 
-    async def _send(self, one: Tracked, claim: Claim, env: BlockEnv) -> Tracked:
+    async def _send(self, one: Tracked, claim: Claim, env: BlockEnv, replaced: Tracked | None) -> bool:
+        """Sign and send to every endpoint at once; False where the relay's own simulation says otherwise than ours."""
         started = self._clock.monotonic_ns()
-        assert one.candidate is not None and one.candidate.terms is not None
+        one.signed = self._sign(one, claim)
+        one.bundle = self._bundle(one, env, replaced)
+        self.stages.add("sign", self._clock.monotonic_ns() - started)
+        if self._settings.is_called_first and (objection := await self._objection(one)):
+            self.on_ended(one, outcome="dropped", reason=objection, code=Code.RELAY_DISAGREES)
+            return False
+        one.outcome = "sent"
+        if replaced is not None:
+            replaced.is_replaced = True
+        answers = await send_everywhere(self._relays, one.bundle)
+        one.replies = {
+            name: answer.outcome if isinstance(answer, Reply) else Outcome.REFUSED_INVALID
+            for name, answer in answers.items()
+        }
+        self.stages.add("send", self._clock.monotonic_ns() - started)
+        return True
+
+    def _sign(self, one: Tracked, claim: Claim) -> SignedTransaction:
         call = self.call_of(one)
         assert call.to is not None
-        one.signed = sign_dynamic_fee(
+        return sign_dynamic_fee(
             self._signers[claim.key],
             chain_id=self._chain_id,
             nonce=claim.nonce,
@@ -331,22 +386,37 @@ class Hunter:
             value_wei=0,
             data=call.data,
         )
-        transactions = (one.signed.raw,) if one.target is None else (one.target.raw, one.signed.raw)
-        one.bundle = Bundle(
-            transactions=transactions,
+
+    def _bundle(self, one: Tracked, env: BlockEnv, replaced: Tracked | None) -> Bundle:
+        assert one.signed is not None
+        uuid = replacement_uuid(f"{one.opportunity.id} {env.number}".encode())
+        sequence = self._clock.wall_ns() // 1_000  # microseconds, floor: what services order replacements by
+        if replaced is not None and replaced.bundle is not None:
+            uuid = replaced.bundle.replacement_uuid or uuid
+            sequence = max(sequence, (replaced.bundle.sequence or 0) + 1)
+        return Bundle(
+            transactions=(one.signed.raw,) if one.target is None else (one.target.raw, one.signed.raw),
             block_number=env.number,
-            replacement_uuid=replacement_uuid(f"{one.opportunity.id} {env.number}".encode()),
-            sequence=self._clock.wall_ns() // 1_000,  # microseconds, floor: what services order replacements by
+            replacement_uuid=uuid,
+            sequence=sequence,
         )
-        self.stages.add("sign", self._clock.monotonic_ns() - started)
-        one.outcome = "sent"
-        answers = await send_everywhere(self._relays, one.bundle)
-        one.replies = {
-            name: answer.outcome if isinstance(answer, Reply) else Outcome.REFUSED_INVALID
-            for name, answer in answers.items()
-        }
-        self.stages.add("send", self._clock.monotonic_ns() - started)
-        return one
+
+    async def _objection(self, one: Tracked) -> str:
+        """What a relay's `eth_callBundle` has against the bundle; empty where it confirms it or none offers the call."""
+        relay = next((relay for relay in self._relays if relay.endpoint.dialect.can_call), None)
+        if relay is None:
+            return ""
+        assert one.bundle is not None and one.candidate is not None
+        try:
+            called = await relay.call_bundle(one.bundle)
+        except ProtocolError as error:
+            return error.message[:160]
+        ours, expected = called.transactions[-1], one.candidate.execution.gas_used
+        if not ours.is_success:
+            return f"{relay.name} says that it reverts"
+        if ours.gas_used != expected:
+            return f"{relay.name} measures {ours.gas_used} gas, we {expected}"
+        return ""
 
     async def _withdraw(self, one: Tracked) -> None:
         """Ask every endpoint to forget the bundle. A request, not a fact: it is live until its block has passed."""
@@ -375,6 +445,19 @@ class Hunter:
 def bundle_digest(bundle: Bundle) -> str:
     """The bundle hash in Flashbots' style: keccak over its transactions' hashes."""
     return to_data(keccak256(b"".join(bundle.hashes)))
+
+
+def _heirs(beaten: Sequence[Tracked], chosen: Sequence[Tracked]) -> dict[str, Tracked]:
+    """For each chosen one the live bundle that it takes over, by id: the first that shares a pool, each only once."""
+    heirs: dict[str, Tracked] = {}
+    left = list(beaten)
+    for one in chosen:
+        pools = set(one.opportunity.pools)
+        old = next((live for live in left if pools.intersection(live.opportunity.pools)), None)
+        if old is not None:
+            heirs[one.opportunity.id] = old
+            left.remove(old)
+    return heirs
 
 
 def _winner(loser: Tracked, chosen: Sequence[Tracked]) -> str:

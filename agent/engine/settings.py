@@ -19,3 +19,5 @@ class HuntSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: RiskLimits
     assume: frozenset[Slot] = frozenset()
     only: frozenset[str] = frozenset()
+    is_called_first: bool = False
+    """Let the first endpoint that offers `eth_callBundle` simulate each bundle, and send only what it confirms."""

@@ -56,6 +56,8 @@ def hunt_settings(request: RunRequest, settings: Settings) -> HuntSettings:
         ),
         assume=read_assumed(request.assume),
         only=frozenset(request.only),
+        # In a case the relay's call stands on the parent, not behind the target's own predecessors.
+        is_called_first=request.world.kind == "slice",
     )
 
 
