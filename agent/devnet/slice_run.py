@@ -23,6 +23,7 @@ from agent.chain.websocket import WsRpc
 from agent.core.step import Core
 from agent.devnet.anvil import Anvil
 from agent.devnet.builder import Builder, BuiltBlock, Ordering
+from agent.devnet.builder.builder import DEVNET_FEE_RECIPIENT
 from agent.devnet.front import Front
 from agent.devnet.identities import Identities, devnet_identities
 from agent.devnet.losses import name_losses
@@ -155,7 +156,9 @@ async def _plant_ours(anvil: Anvil, slice_: Slice, ours: Identities) -> Executor
     for operator in ours.operators:
         await anvil.call("anvil_setBalance", to_data(operator.address), to_quantity(OPERATOR_BALANCE_WEI))
     head = await anvil.call("eth_getBlockByNumber", "latest", False)
-    await anvil.call("anvil_setBalance", head["miner"], to_quantity(FEE_RECIPIENT_BALANCE_WEI))
+    # Paying an account that does not exist costs 25,000 gas more; no builder's account is like that.
+    for recipient in (head["miner"], to_data(DEVNET_FEE_RECIPIENT)):
+        await anvil.call("anvil_setBalance", recipient, to_quantity(FEE_RECIPIENT_BALANCE_WEI))
     return Executor(
         address=ours.executor,
         build=build.name,
@@ -261,7 +264,7 @@ async def _slots(
         if asked.slot_s is not None:
             await asyncio.sleep(max(0.0, asked.slot_s - (asyncio.get_running_loop().time() - started)))
         sent = await hunt.close()
-        built = await world.builder.build(msgspec.structs.replace(env))
+        built = await world.builder.build()
         traffic.settle(built.receipts)
         await _end_block(hunt, built, rpc, simulator, executor, result)
         touched = await hunt.view.extend(await _latest(rpc))

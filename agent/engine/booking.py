@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from agent.chain.client import Rpc
 from agent.chain.discovery import view
 from agent.chain.jsonrpc import RpcError
 from agent.engine.executor import Executor
-from agent.engine.hunter import Hunter, Tracked
+from agent.engine.hunter import Hunter, Mined, Tracked
 from agent.engine.result import BookRow, Mismatch, RunResult, TransactionResult
 from agent.eth.hexes import address_text, from_quantity, to_data
 from agent.eth.keccak import keccak256
@@ -20,24 +18,6 @@ from agent.eth.units import Address
 BALANCE_OF = keccak256(b"balanceOf(address)")[:4]
 _TRANSFER = to_data(keccak256(b"Transfer(address,address,uint256)"))
 _WITHDRAWAL = to_data(keccak256(b"Withdrawal(address,uint256)"))
-
-
-class Mined(msgspec.Struct, frozen=True, kw_only=True):
-    """Our transaction in a block. `kept_amount` went to the vault, in the start token."""
-
-    hash: str
-    block: int
-    index: int
-    status: int
-    gas_used: int
-    fee_wei: int
-    payment_wei: int
-    kept_amount: int
-
-    @property
-    def gross_amount(self) -> int:
-        """Payment exists only where the start token is WETH, so the sum is in one unit."""
-        return self.kept_amount + self.payment_wei
 
 
 def landed_transaction(
@@ -82,41 +62,36 @@ def _topic(address: Address) -> str:
     return to_data(address.rjust(32, b"\0"))
 
 
-def book(hunter: Hunter, one: Tracked, mined: Mined, result: RunResult) -> None:
-    """Close the bundle with the chain's figures, and record any difference from what was predicted."""
+def book(hunter: Hunter, one: Tracked, mined: Mined, result: RunResult, *, is_state_known: bool) -> None:
+    """Close the bundle with the chain's figures.
+
+    `is_state_known`: the block was built on exactly the state that was simulated (a case), so any difference from the
+    prediction is a defect of ours and recorded as one. Elsewhere the block may have moved our pools first.
+    """
     assert one.candidate is not None and one.candidate.terms is not None
-    execution = one.candidate.execution
     priority_wei = mined.gas_used * one.candidate.terms.max_priority_fee_wei
-    bid_wei = mined.payment_wei + priority_wei
-    gas_wei = mined.fee_wei - priority_wei
+    value_wei = _value_wei(one, mined)
+    one.mined = mined
+    one.bid_wei = mined.payment_wei + priority_wei
+    one.gas_wei = mined.fee_wei - priority_wei
+    one.net_landed_wei = value_wei - mined.fee_wei - mined.payment_wei
     if mined.status != 1:
-        hunter.on_ended(
-            one,
-            outcome="reverted",
-            reason="mined with status 0",
-            gas_paid_wei=mined.fee_wei,
-            bid_paid_wei=0,
-            net_wei=-mined.fee_wei,
-        )
-        net_wei = -mined.fee_wei
+        reason = "mined with status 0"
+        hunter.on_ended(one, outcome="reverted", reason=reason, gas_paid_wei=mined.fee_wei, net_wei=-mined.fee_wei)
     else:
-        value_wei = one.candidate.value_wei or 0
-        net_wei = value_wei - gas_wei - bid_wei
         hunter.on_ended(
             one,
             outcome="landed",
-            reason="",
+            reason=_difference(one, mined),
             gas_paid_wei=mined.fee_wei,
             bid_paid_wei=mined.payment_wei,
-            net_wei=net_wei,
+            net_wei=one.net_landed_wei,
         )
-        if mined.gross_amount != execution.gross_amount:
-            result.mismatches.append(Mismatch(one.opportunity.id, execution.gross_amount, mined.gross_amount))
-        if (mined.gas_used, mined.payment_wei) != (execution.gas_used, execution.payment_wei):
-            result.warnings.append(
-                f"{one.opportunity.id} was predicted to use {execution.gas_used} gas and pay "
-                f"{execution.payment_wei} wei, and used {mined.gas_used} and paid {mined.payment_wei}"
+        if is_state_known and one.reason:
+            result.mismatches.append(
+                Mismatch(one.opportunity.id, one.candidate.execution.gross_amount, mined.gross_amount)
             )
+            result.warnings.append(f"{one.opportunity.id}: {one.reason}")
     result.transactions.append(
         TransactionResult(
             hash=mined.hash,
@@ -126,9 +101,30 @@ def book(hunter: Hunter, one: Tracked, mined: Mined, result: RunResult) -> None:
             gas_used=mined.gas_used,
             fee_wei=mined.fee_wei,
             coinbase_payment_wei=mined.payment_wei,
-            profit_wei=net_wei,
+            profit_wei=one.net_landed_wei,
             opportunity=one.opportunity.id,
         )
+    )
+
+
+def _value_wei(one: Tracked, mined: Mined) -> int:
+    """What was earned, in ETH: exact in WETH; in another token at the candidate's price, rounded down."""
+    assert one.candidate is not None
+    predicted_wei, predicted_amount = one.candidate.value_wei or 0, one.candidate.execution.gross_amount
+    if mined.gross_amount == predicted_amount or not predicted_amount:
+        return predicted_wei if mined.status == 1 else 0
+    return predicted_wei * mined.gross_amount // predicted_amount
+
+
+def _difference(one: Tracked, mined: Mined) -> str:
+    """How the mined run differs from the simulated one; empty where it does not."""
+    assert one.candidate is not None
+    execution = one.candidate.execution
+    if (mined.gross_amount, mined.gas_used) == (execution.gross_amount, execution.gas_used):
+        return ""
+    return (
+        f"predicted {execution.gross_amount} with {execution.gas_used} gas, "
+        f"paid {mined.gross_amount} with {mined.gas_used}: the block had moved its pools"
     )
 
 
@@ -150,9 +146,9 @@ class Books:
         now = await _vault_balances(rpc, self._executor, tuple(self._vault))
         booked = dict.fromkeys(self._vault, 0)
         for one in hunter.tracked.values():
-            if one.outcome == "landed" and one.candidate is not None:
-                kept = one.candidate.execution.gross_amount - one.candidate.execution.payment_wei
-                booked[one.opportunity.start_token] = booked.get(one.opportunity.start_token, 0) + kept
+            if one.outcome == "landed" and one.mined is not None:
+                token = one.opportunity.start_token
+                booked[token] = booked.get(token, 0) + one.mined.kept_amount
         vault, operators = address_text(self._executor.vault), "operators"
         rows = [
             BookRow(account=vault, token=to_data(token), booked=booked[token], chain=now[token] - before)

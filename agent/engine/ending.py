@@ -46,7 +46,7 @@ async def end_bundles(
     for one in hunter.sent():
         mined = landed_transaction(one, after.receipts, executor, base_fee_wei=after.block.base_fee_wei)
         if mined is not None:
-            book(hunter, one, mined, result)
+            book(hunter, one, mined, result, is_state_known=bool(missed_as))
             continue
         rival = _rival(one, after.block, ours)
         decision = decide(await _evidence(hunter, one, after, rival))

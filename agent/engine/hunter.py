@@ -66,6 +66,24 @@ class Target(msgspec.Struct, frozen=True):
     calls: tuple[Call, ...]
 
 
+class Mined(msgspec.Struct, frozen=True, kw_only=True):
+    """Our transaction in a block. `kept_amount` went to the vault, in the start token."""
+
+    hash: str
+    block: int
+    index: int
+    status: int
+    gas_used: int
+    fee_wei: int
+    payment_wei: int
+    kept_amount: int
+
+    @property
+    def gross_amount(self) -> int:
+        """Payment exists only where the start token is WETH, so the sum is in one unit."""
+        return self.kept_amount + self.payment_wei
+
+
 class Tracked(msgspec.Struct, kw_only=True):
     """All that is known of one opportunity, from found to its end."""
 
@@ -88,6 +106,11 @@ class Tracked(msgspec.Struct, kw_only=True):
     rival: Rival | None = None
     outcome: str = "open"
     reason: str = ""
+    mined: Mined | None = None
+    """Set where it landed; from then on these figures count, not the candidate's."""
+    gas_wei: int = 0
+    bid_wei: int = 0
+    net_landed_wei: int = 0
 
     @property
     def net_wei(self) -> int:

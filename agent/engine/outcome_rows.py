@@ -47,6 +47,10 @@ def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
         row.net_wei = candidate.net_wei(one.base_fee_wei) if execution.is_success and execution.is_known else 0
         row.missing, row.assumed = execution.missing, execution.assumed
         row.calldata = to_data(calldata(opportunity, candidate.terms, last_block=one.block_number))
+    if one.mined is not None:
+        row.gross_amount, row.gas_used = one.mined.gross_amount, one.mined.gas_used
+        row.gas_cost_wei, row.bid_wei, row.net_wei = one.gas_wei, one.bid_wei, one.net_landed_wei
+        row.value_wei = row.net_wei + row.gas_cost_wei + row.bid_wei
     if one.bundle is not None:
         row.bundle_hash = bundle_digest(one.bundle)
     if one.signed is not None:
