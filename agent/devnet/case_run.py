@@ -187,6 +187,11 @@ async def _settle(
     case = world.case
     result = empty_result(world, run=asked.run, command="run")
     result.left_out_transactions = [to_data(transaction.hash) for transaction in world.node.left_out]
+    if world.replay is not None and (dropped := world.replay.dropped):
+        result.warnings.append(
+            f"without what was left out {len(dropped)} further transactions cannot run, "
+            f"the first at {dropped[0].index}: {to_data(dropped[0].hash)}"
+        )
     await end_bundles(hunter, _aftermath(world, built), world.executor, result, missed_as="expired")
     name_losses(hunter, built)
     summarise(result, hunter, repeat=asked.repeat)

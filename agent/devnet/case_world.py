@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from agent.chain.discovery import PoolRecord, identify
-from agent.chain.pools import load_pools
+from agent.chain.pools import differing, load_pools
 from agent.devnet.case import Case
 from agent.devnet.identities import Identities, devnet_identities
 from agent.devnet.mainnet import START_TOKENS, WETH
@@ -86,6 +86,7 @@ class CaseWorld:
             await world._find_pools()
             await world._plant_executor(runtime_code(build, weth=WETH))
             world.replay = await node.replay()
+            await world._leave_out_unfollowed()
             return world
         except BaseException:
             await node.stop()
@@ -109,6 +110,13 @@ class CaseWorld:
         self.known = len(found)
         self.left_out = [*unreadable, *refused, *unloadable]
         self.pools = PoolSet(pools)
+
+    async def _leave_out_unfollowed(self) -> None:
+        """Pools that moved in the block without an event that we read: every later state of theirs is a guess."""
+        stale = await differing(self.node.anvil.rpc, self.moments()[-1].pools, sender=self.identities.probe)
+        if stale:
+            self.left_out += stale
+            self.pools = self.pools.without(one.pool for one in stale)
 
     async def _plant_executor(self, code: bytes) -> None:
         ours = self.identities
