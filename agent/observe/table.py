@@ -60,7 +60,7 @@ def _opportunities(result: RunResult, name: Callable[[Address], str]) -> list[st
     if not result.opportunities:
         return ["no opportunity was there: a normal end"]
     header = (
-        f"{'id':12}  {'moment':14}  {'route':30}  {'gross ETH':>12}  {'gas ETH':>11}  {'bid ETH':>11}  "
+        f"{'id':12}  {'moment':17}  {'route':30}  {'gross ETH':>12}  {'gas ETH':>11}  {'bid ETH':>11}  "
         f"{'net ETH':>12}  outcome"
     )
     rank = {outcome: position for position, outcome in enumerate(_FIRST)}
@@ -71,7 +71,7 @@ def _opportunities(result: RunResult, name: Callable[[Address], str]) -> list[st
         value = "—" if one.value_wei is None else ether_floor(one.value_wei)
         ending = one.outcome + (f" {one.code}" if one.code else "")
         rows.append(
-            f"{one.id:12}  {moment:14}  {_route(one, name):30.30}  {value:>12}  {ether_ceil(one.gas_cost_wei):>11}  "
+            f"{one.id:12}  {moment:17}  {_route(one, name):30.30}  {value:>12}  {ether_ceil(one.gas_cost_wei):>11}  "
             f"{ether_ceil(one.bid_wei):>11}  {ether_floor(one.net_wei):>12}  {ending}"
         )
     if len(ordered) > MAX_ROWS:
