@@ -112,7 +112,7 @@ class Core:
             return Code.HALTED, f"by {self._halted.by}"
         if self._head is None or found.head_hash != self._head.block_hash:
             return Code.STALE_STATE, f"found at {found.head_hash}"
-        if found.id in self._open or len(self._open) >= MAX_OPEN_IDS:
+        if self._is_open(found) or len(self._open) >= MAX_OPEN_IDS:
             return Code.DUPLICATE, f"{len(self._open)} open"
         quarantined = self._quarantined.intersection(found.pools)
         if quarantined:
@@ -122,6 +122,11 @@ class Core:
         if found.gross_amount <= found.before_amount and not found.is_asked:
             return Code.NOT_IMPROVED, f"gross {found.gross_amount}, before the target {found.before_amount}"
         return None
+
+    def _is_open(self, found: OpportunityFound) -> bool:
+        """Decided or under way already. What was found on a sibling of this head is another moment, and void."""
+        entry = self._open.get(found.id)
+        return entry is not None and (entry.is_live or entry.found.head_hash == found.head_hash)
 
     def _on_executed(self, executed: CandidateExecuted) -> tuple[Effect, ...]:
         entry = self._entry(executed.id)

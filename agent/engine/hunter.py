@@ -349,7 +349,10 @@ class Hunter:
                 is_asked=is_asked,
             )
         )
-        return any(isinstance(effect, Execute) for effect in effects)
+        is_admitted = any(isinstance(effect, Execute) for effect in effects)
+        if is_admitted:
+            self.tracked[opportunity.id] = one  # in place of one of a head that was taken back
+        return is_admitted
 
     def _judge(self, candidate: Candidate, env: BlockEnv) -> None:
         execution = candidate.execution

@@ -52,9 +52,9 @@ def drop_code(effects: tuple[object, ...]) -> Code:
     return effect.code
 
 
-def held(core: Core, id_: str, **changes: int) -> None:
-    assert core.step(msgspec.structs.replace(FOUND, id=id_)) == (Execute(id_),)
-    (effect,) = core.step(msgspec.structs.replace(EXECUTED, id=id_, **changes))
+def held(core: Core, id_: str, *, head: str = "0xaa", **changes: int) -> None:
+    assert core.step(msgspec.structs.replace(FOUND, id=id_, head_hash=head)) == (Execute(id_),)
+    (effect,) = core.step(msgspec.structs.replace(EXECUTED, id=id_, head_hash=head, **changes))
     assert isinstance(effect, Hold)
 
 
@@ -82,6 +82,17 @@ def test_the_same_id_twice_is_a_duplicate() -> None:
     core = core_at_head()
     core.step(FOUND)
     assert drop_code(core.step(FOUND)) is Code.DUPLICATE
+
+
+def test_after_a_reorg_the_same_cycle_is_new_on_the_sibling_head() -> None:
+    core = core_at_head()
+    held(core, "one")
+    core.step(msgspec.structs.replace(HEAD, block_hash="0xab"))
+    held(core, "one", head="0xab")
+    assert core.step(SelectionMade(101, ("one",), ())) == (Submit("one", 101),)
+    core.step(msgspec.structs.replace(HEAD, block_hash="0xac"))
+    assert core.exposure_wei, "what lives goes on living, whichever head comes"
+    assert drop_code(core.step(msgspec.structs.replace(FOUND, head_hash="0xac"))) is Code.DUPLICATE
 
 
 @pytest.mark.parametrize(
