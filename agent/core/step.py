@@ -95,8 +95,9 @@ class Core:
         if day != self._day:
             self._day = day
             self._gas_paid_today_wei = 0
+        # What was found on another head is no figure of this one, its sibling at the same height included.
         self._open = {
-            id_: entry for id_, entry in self._open.items() if entry.is_live or entry.found.target_number > head.number
+            id_: entry for id_, entry in self._open.items() if entry.is_live or entry.found.head_hash == head.block_hash
         }
         return ()
 
@@ -129,10 +130,12 @@ class Core:
         return entry is not None and (entry.is_live or entry.found.head_hash == found.head_hash)
 
     def _on_executed(self, executed: CandidateExecuted) -> tuple[Effect, ...]:
-        entry = self._entry(executed.id)
+        entry = self._open.get(executed.id)
+        if entry is None:
+            return (Drop(executed.id, Code.STALE_STATE, f"executed at {executed.head_hash}"),)
         entry.executed = executed
         entry.is_held = False  # executed again, at another place among ours: the first verdict is void
-        refusal = self._refuse_executed(entry, executed)
+        refusal = self._refuse_executed(executed)
         if refusal is not None:
             code, detail = refusal
             if code is Code.SIM_MISMATCH:
@@ -142,11 +145,9 @@ class Core:
         assert executed.value_wei is not None
         return (Hold(executed.id, executed.value_wei - executed.gas_cost_wei - executed.bid_wei),)
 
-    def _refuse_executed(self, entry: _Opportunity, executed: CandidateExecuted) -> tuple[Code, str] | None:
+    def _refuse_executed(self, executed: CandidateExecuted) -> tuple[Code, str] | None:
         if self._halted is not None:
             return Code.HALTED, f"by {self._halted.by}"
-        if self._head is None or entry.found.head_hash != self._head.block_hash:
-            return Code.STALE_STATE, f"executed at {executed.head_hash}"
         if executed.refused:
             return Code.SIM_REFUSED, executed.refused
         if executed.missing:

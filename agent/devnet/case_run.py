@@ -195,7 +195,7 @@ async def _settle(
     await end_bundles(hunter, _aftermath(world, built), world.executor, result, missed_as="expired")
     name_losses(hunter, built)
     summarise(result, hunter, repeat=asked.repeat)
-    result.survey_net_wei = _held_by_the_block(hunter)
+    result.survey_net_wei = None if asked.settings.only else _held_by_the_block(hunter)
     await name_rivals(world, result)
     touched = frozenset().union(*(moment.touched for moment in moments))
     result.blocks.append(

@@ -171,7 +171,14 @@ def judged(
     env = world.node.env
     executed = execution.is_success and execution.is_known
     gross_amount = execution.gross_amount if executed else (0 if execution.is_known else opportunity.gross_amount)
-    value_wei = value_in_ether(moment.pools, opportunity.start_token, gross_amount, weth=WETH, unproved=world.unproved)
+    value_wei = value_in_ether(
+        moment.pools,
+        opportunity.start_token,
+        gross_amount,
+        weth=WETH,
+        unproved=world.unproved,
+        moved=opportunity.pools,
+    )
     gas_cost_wei = execution.gas_used * env.base_fee_wei
     terms = measuring_terms(opportunity, env)
     call = run_call(world.executor, opportunity, terms, operator=world.executor.operators[0], nonce=0)

@@ -143,7 +143,12 @@ class Appraiser:
     def _priced(self, opportunity: Opportunity, execution: Execution, pools: PoolSet) -> Candidate:
         amount = execution.gross_amount if execution.is_known else opportunity.gross_amount
         value_wei = value_in_ether(
-            pools, opportunity.start_token, amount, weth=self._executor.weth, unproved=self._unproved
+            pools,
+            opportunity.start_token,
+            amount,
+            weth=self._executor.weth,
+            unproved=self._unproved,
+            moved=opportunity.pools,
         )
         return Candidate(opportunity=opportunity, measured=execution, value_wei=value_wei)
 

@@ -10,6 +10,7 @@ journal before it is stepped, every effect before it leaves.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -54,6 +55,10 @@ from agent.venues.onchain.nonces import Claim, NonceLedger
 from agent.venues.onchain.outcomes import Outcome
 from agent.venues.onchain.relay import RelayClient, send_everywhere
 from agent.venues.onchain.replies import Reply
+
+MAX_TRACKED = 20_000
+"""Opportunities kept with all their figures: some 60 MB."""
+_LIVING = frozenset({"open", "held", "sent"})
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -149,6 +154,8 @@ class Hunter:
         self._chain_id = chain_id
         self._settings = settings
         self.tracked: dict[str, Tracked] = {}
+        self.retired: Counter[str] = Counter()
+        """How those ended whose rows are not kept any more: by drop code, or by outcome."""
         self._env: BlockEnv | None = None
         self._head_hash = ""
 
@@ -159,6 +166,10 @@ class Hunter:
         self._env = target
         self._head_hash = head.block_hash
         self._step(head)
+        for one in self.tracked.values():
+            if one.outcome == "held":
+                one.outcome, one.reason = "expired", "a new head came before the slot was closed"
+        self._retire()
 
     async def on_moment(
         self,
@@ -315,11 +326,20 @@ class Hunter:
 
     async def halt(self, *, by: str, reason: str) -> None:
         """Stop everything: what lives is withdrawn at every endpoint, and nothing is submitted after this."""
-        for effect in self._step(HaltAsked(by, reason)):
-            if isinstance(effect, Cancel):
-                await self._withdraw(self.tracked[effect.id])
+        cancels = [effect for effect in self._step(HaltAsked(by, reason)) if isinstance(effect, Cancel)]
+        await asyncio.gather(*(self._withdraw(self.tracked[effect.id]) for effect in cancels))
 
     # Inside
+
+    def _retire(self) -> None:
+        """Forget the oldest that have ended, but for their count: a run of days keeps the rows of its last hours."""
+        excess = len(self.tracked) - MAX_TRACKED
+        if excess <= 0:
+            return
+        ended = [id_ for id_, one in self.tracked.items() if one.outcome not in _LIVING]
+        for id_ in ended[:excess]:
+            one = self.tracked.pop(id_)
+            self.retired[one.outcome if one.drop is None else one.drop.code.value] += 1
 
     @property
     def _first_operator(self) -> Address:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from agent.engine.result import StageLatency
+
+KEPT = 65_536
+"""Durations kept of each stage, the latest: percentiles of a run of days are those of its last hours."""
 
 
 class StageClock:
@@ -11,10 +16,13 @@ class StageClock:
     __slots__ = ("_durations",)
 
     def __init__(self) -> None:
-        self._durations: dict[str, list[int]] = {}
+        self._durations: dict[str, deque[int]] = {}
 
     def add(self, stage: str, duration_ns: int) -> None:
-        self._durations.setdefault(stage, []).append(duration_ns)
+        durations = self._durations.get(stage)
+        if durations is None:
+            durations = self._durations[stage] = deque(maxlen=KEPT)
+        durations.append(duration_ns)
 
     def summary(self) -> dict[str, StageLatency]:
         """Nearest-rank percentiles of each stage."""

@@ -23,13 +23,19 @@ def summarise(result: RunResult, hunter: Hunter, *, repeat: str) -> None:
             result.mismatches.append(Mismatch(row.id, row.quoted_amount, one.candidate.execution.gross_amount))
         if row.code:
             result.drops[row.code] = result.drops.get(row.code, 0) + 1
+    for word, count in hunter.retired.items():
+        if word in set(Code):
+            result.drops[word] = result.drops.get(word, 0) + count
+    retired = hunter.retired.total()
+    if retired:
+        result.warnings.append(f"the rows of the {retired} oldest opportunities were not kept, only their codes")
     candidates = [one.candidate for one in tracked if one.candidate is not None]
     result.funnel = {
-        "found": len(tracked),
+        "found": len(tracked) + retired,
         "priced": sum(candidate.value_wei is not None for candidate in candidates),
         "simulated": sum(candidate.execution.is_known for candidate in candidates),
         "passed_risk": sum(one.bundle is not None or one.outcome == "held" for one in tracked),
         "sent": sum(one.bundle is not None for one in tracked),
-        "landed": sum(one.outcome == "landed" for one in tracked),
+        "landed": sum(one.outcome == "landed" for one in tracked) + hunter.retired["landed"],
     }
     result.latency_ns = hunter.stages.summary()

@@ -7,7 +7,16 @@ import pytest
 
 from agent.core.codes import Code
 from agent.core.effects import Cancel, Drop, Execute, Hold, Stop, Submit
-from agent.core.events import BundleEnded, CandidateExecuted, HaltAsked, HeadSeen, OpportunityFound, SelectionMade
+from agent.core.events import (
+    BundleEnded,
+    CandidateExecuted,
+    HaltAsked,
+    HeadSeen,
+    OpportunityFound,
+    SelectionMade,
+    Superseded,
+    TargetGone,
+)
 from agent.core.limits import RiskLimits
 from agent.core.step import ContradictoryEvent, Core
 
@@ -143,6 +152,37 @@ def test_a_candidate_whose_head_was_replaced_is_stale() -> None:
     core.step(FOUND)
     core.step(msgspec.structs.replace(HEAD, block_hash="0xa2"))
     assert drop_code(core.step(EXECUTED)) is Code.STALE_STATE
+
+
+def test_a_sibling_head_at_the_same_height_starts_anew() -> None:
+    core = core_at_head()
+    held(core, "one")
+    core.step(msgspec.structs.replace(HEAD, block_hash="0xa2"))
+    assert core.step(msgspec.structs.replace(FOUND, head_hash="0xa2")) == (Execute("one"),)
+
+
+def test_a_live_bundle_survives_new_heads_until_it_ends() -> None:
+    core = core_at_head()
+    held(core, "one")
+    core.step(SelectionMade(101, ("one",), ()))
+    core.step(msgspec.structs.replace(HEAD, block_hash="0xa2", number=101))
+    assert core.exposure_wei == 150
+    assert core.step(Superseded("one", "two")) == (Cancel("one", "superseded by two"),)
+    core.step(BundleEnded("one", "expired_block", 0, 0, 0))
+    assert core.exposure_wei == 0
+
+
+def test_a_vanished_target_cancels_what_lives_and_drops_what_is_held() -> None:
+    core = core_at_head()
+    for id_ in ("one", "two", "three"):
+        target = "0x07" if id_ != "three" else "0x08"
+        core.step(msgspec.structs.replace(FOUND, id=id_, target_transaction=target))
+        core.step(msgspec.structs.replace(EXECUTED, id=id_))
+    core.step(SelectionMade(101, ("one",), ()))
+    effects = core.step(TargetGone("0x07"))
+    assert effects == (Cancel("one", "its target is gone"), Drop("two", Code.TARGET_GONE, "0x07"))
+    with pytest.raises(ContradictoryEvent):
+        core.step(SelectionMade(101, ("two",), ()))
 
 
 def test_chosen_candidates_are_submitted_and_losers_name_their_winner() -> None:

@@ -1,0 +1,132 @@
+"""Where a pending transaction will leave the pools, from its calldata alone; and whether execution says the same.
+
+A forecast takes microseconds where execution takes a round trip, so the search can begin on it. It decides nothing:
+the target is executed all the same, and where the two differ by one unit the executed state counts and the
+disagreement is counted and shown.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from agent.dex.pool import Pool
+from agent.dex.pool_set import PoolSet
+from agent.dex.routers.plan import NotUnderstood
+from agent.dex.routers.play import Reverts, play, same_state
+from agent.dex.routers.read import read_plan
+from agent.dex.v2 import V2Pool
+from agent.eth.hexes import to_data
+from agent.eth.transactions import Transaction
+from agent.eth.units import Address
+from agent.sim.simulator import BlockEnv
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """The pools after the target, which of them it moves, and whether it goes through at all."""
+
+    pools: PoolSet
+    touched: frozenset[Address]
+    is_success: bool
+    detail: str = ""
+    """Why it reverts, where it does."""
+
+
+def predict(pools: PoolSet, transaction: Transaction, env: BlockEnv) -> Forecast | NotUnderstood:
+    """What the transaction does to `pools` in the block of `env`, were it the first there."""
+    plan = read_plan(to=transaction.to, data=transaction.data, value_wei=transaction.value_wei)
+    if isinstance(plan, NotUnderstood):
+        return plan
+    played = play(plan, pools)
+    if isinstance(played, NotUnderstood):
+        return played
+    if isinstance(played, Reverts):
+        return Forecast(pools, frozenset(), False, played.detail)
+    if plan.deadline_s is not None and plan.deadline_s < env.timestamp:
+        return Forecast(pools, frozenset(), False, "the deadline is over")
+    return Forecast(pools.with_pools(played.values()), frozenset(played), True)
+
+
+class Disagreement(StrEnum):
+    """How execution differs from a forecast."""
+
+    REVERTED = "reverted"
+    """It reverts: the sender lacks tokens or an allowance, or the token says no."""
+    WENT_THROUGH = "went_through"
+    """It was expected to revert."""
+    TAXED = "taxed"
+    """Less arrived in a pair than was sent: the token keeps a share."""
+    OTHER_POOLS = "other_pools"
+    """It moves other pools besides, or not these: a token that trades while it is moved."""
+    STATE = "state"
+    """The same pools, at another state."""
+
+
+def disagreement(
+    forecast: Forecast, *, before: PoolSet, executed: PoolSet, touched: frozenset[Address], is_success: bool
+) -> tuple[Disagreement, str] | None:
+    """How the executed pools differ from the forecast's, and where; None where they agree to the last unit."""
+    if is_success is not forecast.is_success:
+        if is_success:
+            return Disagreement.WENT_THROUGH, forecast.detail
+        return Disagreement.REVERTED, ""
+    differing = sorted(
+        address for address in touched | forecast.touched if not same_state(executed[address], forecast.pools[address])
+    )
+    if not differing:
+        return None
+    for address in differing:
+        if _is_taxed(before[address], forecast.pools[address], executed[address]):
+            return Disagreement.TAXED, to_data(address)
+    if touched != forecast.touched:
+        return Disagreement.OTHER_POOLS, to_data(min(touched ^ forecast.touched))
+    return Disagreement.STATE, to_data(differing[0])
+
+
+def _is_taxed(before: Pool, expected: Pool, found: Pool) -> bool:
+    if not (isinstance(before, V2Pool) and isinstance(expected, V2Pool) and isinstance(found, V2Pool)):
+        return False
+    if expected.reserve0 > before.reserve0:
+        return before.reserve0 < found.reserve0 < expected.reserve0
+    return before.reserve1 < found.reserve1 < expected.reserve1
+
+
+class ForecastCount(msgspec.Struct):
+    """What became of the forecasts of a run."""
+
+    decoded: int = 0
+    not_understood: int = 0
+    agreed: int = 0
+    disagreed: int = 0
+    unknown: int = 0
+    """Decoded, and execution gave no answer to compare with."""
+    reasons: dict[str, int] = msgspec.field(default_factory=dict)
+    """Disagreements by kind."""
+    first: str = ""
+    """The first disagreement, for the warning."""
+
+    def differs(self, kind: Disagreement, where: str, transaction: str) -> None:
+        """Count a disagreement."""
+        self.disagreed += 1
+        self.reasons[kind] = self.reasons.get(kind, 0) + 1
+        self.first = self.first or f"{transaction}: {kind} {where}".rstrip()
+
+    def figures(self) -> dict[str, int]:
+        """For the report."""
+        return {
+            "decoded": self.decoded,
+            "not_understood": self.not_understood,
+            "agreed": self.agreed,
+            "disagreed": self.disagreed,
+            "unknown": self.unknown,
+        }
+
+    def warning(self) -> str:
+        """One line, or nothing to say."""
+        if not self.disagreed:
+            return ""
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.reasons.items()))
+        return (
+            f"{self.disagreed} of {self.decoded} forecasts were not what execution gave ({kinds}); first {self.first}"
+        )
