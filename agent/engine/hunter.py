@@ -36,7 +36,7 @@ from agent.engine.execution import Seat
 from agent.engine.latency import StageClock
 from agent.engine.result import Rival
 from agent.engine.settings import HuntSettings
-from agent.errors import ProtocolError
+from agent.errors import OutcomeUnknown, ProtocolError
 from agent.eth.hexes import to_data
 from agent.eth.keccak import keccak256
 from agent.eth.keys import SignedTransaction, Signer, sign_dynamic_fee
@@ -406,6 +406,8 @@ class Hunter:
         self.stages.add("sign", self._clock.monotonic_ns() - started)
         if self._settings.is_called_first and (objection := await self._objection(one)):
             self.on_ended(one, outcome="dropped", reason=objection, code=Code.RELAY_DISAGREES)
+            if replaced is None:
+                self._ledger.release(claim)
             return False
         one.outcome = "sent"
         if replaced is not None:
@@ -455,6 +457,8 @@ class Hunter:
         assert one.bundle is not None and one.candidate is not None
         try:
             called = await relay.call_bundle(one.bundle)
+        except OutcomeUnknown:
+            return ""  # no answer is no disagreement: our own simulation stands
         except ProtocolError as error:
             return error.message[:160]
         ours, expected = called.transactions[-1], one.candidate.execution.gas_used
@@ -466,6 +470,8 @@ class Hunter:
 
     async def _withdraw(self, one: Tracked) -> None:
         """Ask every endpoint to forget the bundle. A request, not a fact: it is live until its block has passed."""
+        if one.is_replaced:
+            return  # its id belongs to the bundle that took over, and its nonce too
         assert one.bundle is not None and one.bundle.replacement_uuid is not None
         sequence = self._clock.wall_ns() // 1_000  # microseconds, floor
         cancels = (relay.cancel_bundle(one.bundle.replacement_uuid, sequence=sequence) for relay in self._relays)

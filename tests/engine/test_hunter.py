@@ -20,6 +20,7 @@ from agent.engine.executor import Terms
 from agent.engine.hunter import Hunter, Target, Tracked
 from agent.engine.latency import StageClock
 from agent.engine.settings import HuntSettings
+from agent.errors import OutcomeUnknown
 from agent.eth.keys import Signer
 from agent.eth.units import Address, Hash32
 from agent.journal.reader import JournalReader
@@ -101,6 +102,7 @@ class Recorder:
         self.cancelled: list[str] = []
         self.records_when_asked: list[int] = []
         self.gas_it_measures = GAS
+        self.is_silent = False
         self._folder = journal_folder
 
     def prepare(self, bundle: Bundle, **_: object) -> PreparedBundle:
@@ -116,6 +118,8 @@ class Recorder:
         return self._accepted()
 
     async def call_bundle(self, bundle: Bundle) -> CalledBundle:
+        if self.is_silent:
+            raise OutcomeUnknown("no answer in time")
         ours = CalledTransaction(HASH, self.gas_it_measures, True, "")
         return CalledBundle(1, 1, 0, self.gas_it_measures, 100, (ours,))
 
@@ -247,6 +251,33 @@ async def test_a_relay_that_measures_otherwise_gets_nothing(tmp_path: Path) -> N
     assert await bench.hunter.close_slot() == []
     assert bench.relay.bundles == []
     assert _codes(bench) == [Code.RELAY_DISAGREES]
+
+
+async def test_a_relay_that_does_not_answer_is_no_objection(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, settings=msgspec.structs.replace(SETTINGS, is_called_first=True))
+    bench.relay.is_silent = True
+    await bench.find(POOLS)
+    assert len(await bench.hunter.close_slot()) == 1
+
+
+async def test_an_objection_gives_the_key_back(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, settings=msgspec.structs.replace(SETTINGS, is_called_first=True))
+    bench.relay.gas_it_measures = GAS + 1
+    for number in (9, 8, 7):
+        await bench.find(POOLS, target=behind(number))
+        await bench.hunter.close_slot()
+    bench.relay.gas_it_measures = GAS
+    await bench.find(POOLS, target=behind(6))
+    assert len(await bench.hunter.close_slot()) == 1
+
+
+async def test_withdrawing_a_replaced_bundle_leaves_its_heir_alone(bench: Bench) -> None:
+    await bench.find(POOLS, target=behind(9))
+    await bench.hunter.close_slot()
+    await bench.find(BETTER, target=behind(8))
+    (heir,) = await bench.hunter.close_slot()
+    await bench.hunter.on_target_gone(behind(9).hash)
+    assert bench.relay.cancelled == [] and not heir.is_withdrawn
 
 
 async def test_without_a_free_key_nothing_is_sent(bench: Bench) -> None:
