@@ -45,7 +45,6 @@ class RiskSettings(msgspec.Struct, frozen=True):
     max_gas_wei_per_day: int
     max_exposure_wei: int
     max_bundles_per_slot: int
-    max_state_age_blocks: int
 
 
 class EndpointSettings(msgspec.Struct, frozen=True):

@@ -97,9 +97,6 @@ class Risk(Section):
     max_gas_wei_per_day: Wei = Field(10**18, description="Gas paid in one day (UTC), live bundles at their worst.")
     max_exposure_wei: Wei = Field(10**18, description="Worst gas of all live bundles together.")
     max_bundles_per_slot: int = Field(32, ge=1, le=64, description="Bundles sent in one slot, over all keys.")
-    max_state_age_blocks: int = Field(
-        0, ge=0, le=16, description="Blocks by which the state behind a candidate may lag."
-    )
 
 
 class Endpoint(Section):
