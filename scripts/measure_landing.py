@@ -128,11 +128,22 @@ def plain_run(ground: Ground) -> Checked:
             block["transactions"] == expected,
             f"{number}: {block['transactions']} transactions in the block, {expected} accounted for",
         )
+    _by_command(ground, checked)
     checked.figures = {
         "landed": sum(row["landed"] for row in checked.rows),
         "net_wei": sum(row["net_wei"] for row in checked.rows),
     }
     return checked
+
+
+def _by_command(ground: Ground, checked: Checked) -> None:
+    """The first block in which something lands once more, by `mev-agent run`."""
+    for row in checked.rows:
+        if row["landed"]:
+            again = ground.command("run", "--case", str(ground.paths[row["block"]]))
+            same = (again["funnel"]["landed"], int(again["totals"]["net_wei"])) == (row["landed"], row["net_wei"])
+            checked.expect(same, f"{row['block']}: the command lands {again['funnel']}, {again['totals']}")
+            return
 
 
 def _best_set(checked: Checked, number: int, report: Report, landed: list[dict[str, Any]]) -> None:

@@ -67,6 +67,7 @@ def survey(ground: Ground) -> Checked:
             ours[token] = ours.get(token, 0) + gross
             theirs[token] = theirs.get(token, 0) + int(entry["gross_profit"])
         _phantoms(checked, ground, number, plain, assumed)
+    checked.expect(_by_command(ground), "the command reports other opportunities than the function it calls")
     for token, sum_theirs in theirs.items():
         checked.expect(ours[token] >= sum_theirs, f"{token}: {ours[token]} of {sum_theirs} in sum")
     shares = [row["share_bps"] for row in checked.rows if row["share_bps"] is not None]
@@ -77,6 +78,17 @@ def survey(ground: Ground) -> Checked:
         "phantoms": sum(row["execution"] == "reverts" for row in checked.rows),
     }
     return checked
+
+
+def _by_command(ground: Ground) -> bool:
+    """Whether `mev-agent survey` reports for the first block what the function gave."""
+    number = min(ground.paths)
+    reported = ground.command("survey", "--case", str(ground.paths[number]))
+    return _figures(reported) == _figures(ground.survey(number))
+
+
+def _figures(report: Report) -> list[tuple[Any, ...]]:
+    return [(one["id"], one["outcome"], one["gross_amount"], one["gas_used"]) for one in report["opportunities"]]
 
 
 def _entry(checked: Checked, number: int, entry: dict[str, Any], plain: Report, assumed: Report) -> int:
