@@ -7,11 +7,13 @@ disagreement is counted and shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
-from agent.dex.pool import Pool
+from agent.dex.events import PANCAKE_V3_SWAP, V2_SYNC, V3_SWAP
+from agent.dex.pool import Log, Pool
 from agent.dex.pool_set import PoolSet
 from agent.dex.routers.plan import NotUnderstood
 from agent.dex.routers.play import Reverts, play, same_state
@@ -22,6 +24,8 @@ from agent.eth.transactions import Transaction
 from agent.eth.units import Address
 from agent.sim.simulator import BlockEnv
 
+_MOVES = ((V2_SYNC,), (V3_SWAP,), (PANCAKE_V3_SWAP,))
+
 
 class Forecast(msgspec.Struct, frozen=True):
     """The pools after the target, which of them it moves, and whether it goes through at all."""
@@ -29,6 +33,8 @@ class Forecast(msgspec.Struct, frozen=True):
     pools: PoolSet
     touched: frozenset[Address]
     is_success: bool
+    hops: int = 0
+    """Swaps of single pools that it asks for."""
     detail: str = ""
     """Why it reverts, where it does."""
 
@@ -42,10 +48,11 @@ def predict(pools: PoolSet, transaction: Transaction, env: BlockEnv) -> Forecast
     if isinstance(played, NotUnderstood):
         return played
     if isinstance(played, Reverts):
-        return Forecast(pools, frozenset(), False, played.detail)
+        return Forecast(pools, frozenset(), False, detail=played.detail)
     if plan.deadline_s is not None and plan.deadline_s < env.timestamp:
-        return Forecast(pools, frozenset(), False, "the deadline is over")
-    return Forecast(pools.with_pools(played.values()), frozenset(played), True)
+        return Forecast(pools, frozenset(), False, detail="the deadline is over")
+    hops = sum(len(swap.path) - 1 for swap in plan.swaps)
+    return Forecast(pools.with_pools(played.values()), frozenset(played), True, hops)
 
 
 class Disagreement(StrEnum):
@@ -57,31 +64,30 @@ class Disagreement(StrEnum):
     """It was expected to revert."""
     TAXED = "taxed"
     """Less arrived in a pair than was sent: the token keeps a share."""
-    OTHER_POOLS = "other_pools"
-    """It moves other pools besides, or not these: a token that trades while it is moved."""
+    TRADES = "trades"
+    """Pools move that nobody asked to move, or once more: a token that trades while it is sent."""
     STATE = "state"
     """The same pools, at another state."""
 
 
 def disagreement(
-    forecast: Forecast, *, before: PoolSet, executed: PoolSet, touched: frozenset[Address], is_success: bool
+    forecast: Forecast, *, before: PoolSet, logs: Sequence[Log], is_success: bool
 ) -> tuple[Disagreement, str] | None:
-    """How the executed pools differ from the forecast's, and where; None where they agree to the last unit."""
+    """How what execution gave differs from the forecast, and where; None where they agree to the last unit."""
     if is_success is not forecast.is_success:
-        if is_success:
-            return Disagreement.WENT_THROUGH, forecast.detail
-        return Disagreement.REVERTED, ""
+        return (Disagreement.WENT_THROUGH, forecast.detail) if is_success else (Disagreement.REVERTED, "")
+    executed, touched = before.apply(logs)
     differing = sorted(
         address for address in touched | forecast.touched if not same_state(executed[address], forecast.pools[address])
     )
     if not differing:
         return None
-    for address in differing:
-        if _is_taxed(before[address], forecast.pools[address], executed[address]):
-            return Disagreement.TAXED, to_data(address)
-    if touched != forecast.touched:
-        return Disagreement.OTHER_POOLS, to_data(min(touched ^ forecast.touched))
-    return Disagreement.STATE, to_data(differing[0])
+    where = to_data(differing[0])
+    if touched - forecast.touched or sum(log.topics[:1] in _MOVES for log in logs) > forecast.hops:
+        return Disagreement.TRADES, where
+    if any(_is_taxed(before[one], forecast.pools[one], executed[one]) for one in differing):
+        return Disagreement.TAXED, where
+    return Disagreement.STATE, where
 
 
 def _is_taxed(before: Pool, expected: Pool, found: Pool) -> bool:
