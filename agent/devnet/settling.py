@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.chain.client import Rpc
 from agent.devnet.builder import BuiltBlock
+from agent.devnet.losses import name_losses
 from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.ending import Aftermath, block_calls, end_bundles
 from agent.engine.executor import Executor
@@ -29,6 +30,7 @@ async def end_block(
         simulator=simulator.on(hunt.view.header.hash),
     )
     await end_bundles(hunt.hunter, after, executor, result)
+    name_losses(hunt.hunter, built)
     counts = await rpc.batch([("eth_getTransactionCount", [to_data(key), "latest"]) for key in hunt.hunter.operators])
     nonces = {key: from_quantity(str(count)) for key, count in zip(hunt.hunter.operators, counts, strict=True)}
     hunt.hunter.on_block(number=built.number, nonces=nonces)

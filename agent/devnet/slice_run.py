@@ -22,14 +22,14 @@ from agent.chain.rpc import HttpRpc
 from agent.chain.websocket import WsRpc
 from agent.core.step import Core
 from agent.devnet.anvil import Anvil
-from agent.devnet.builder import Builder, BuiltBlock, Ordering
+from agent.devnet.builder import Builder, Ordering
 from agent.devnet.builder.builder import DEVNET_FEE_RECIPIENT
 from agent.devnet.front import Front
 from agent.devnet.identities import Identities, devnet_identities
-from agent.devnet.losses import name_losses
 from agent.devnet.mainnet import START_TOKENS, WETH
 from agent.devnet.mempool import Mempool
 from agent.devnet.relay import Relay
+from agent.devnet.settling import end_block
 from agent.devnet.slice import (
     ANVIL_FLAGS,
     CHAIN_ID,
@@ -46,33 +46,32 @@ from agent.engine.booking import Books
 from agent.engine.candidate import Appraiser
 from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.chain_view import ChainView
-from agent.engine.ending import Aftermath, block_calls, end_bundles
 from agent.engine.executor import Executor
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
 from agent.engine.result import BlockResult, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
-from agent.eth.hexes import address_text, from_quantity, to_data, to_quantity
-from agent.eth.transactions import transaction_from_rpc
+from agent.errors import SetupError
+from agent.eth.hexes import address_text, to_data, to_quantity
 from agent.eth.units import WEI_PER_ETHER
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
 from agent.ports import Clock
 from agent.sim.node import NodeSimulator
-from agent.sim.simulator import call_from_transaction
 from agent.strategies.arb.cycles import index_cycles
 from agent.strategies.arb.screen import Screen
 from agent.venues.onchain.endpoints import FLASHBOTS, Endpoint
 from agent.venues.onchain.executor import build_for_fork, load_build, runtime_code, runtime_code_hash, storage
 from agent.venues.onchain.relay import RelayClient
 from agent.venues.onchain.signer import RelaySigner
-from agent.venues.onchain.tracker import mined_block_from_rpc
 from agent.venues.onchain.wire import WireTransport
 
 WETH9_BALANCE_SLOT = 3
 OPERATOR_BALANCE_WEI = 10 * WEI_PER_ETHER
 FEE_RECIPIENT_BALANCE_WEI = WEI_PER_ETHER
+ARRIVAL_TIMEOUT_S = 60
+"""A slot's traffic reaches a subscriber in milliseconds: later than this, nothing will."""
 
 
 class SliceRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,7 +265,7 @@ async def _slots(
         sent = await hunt.close()
         built = await world.builder.build()
         traffic.settle(built.receipts)
-        await _end_block(hunt, built, rpc, simulator, executor, result)
+        await end_block(hunt, built, rpc, simulator, executor, result)
         touched = await hunt.view.extend(await _latest(rpc))
         result.blocks.append(
             BlockResult(
@@ -293,35 +292,23 @@ async def _slots(
     return result
 
 
-async def _end_block(
-    hunt: ChainHunt, built: BuiltBlock, rpc: HttpRpc, simulator: NodeSimulator, executor: Executor, result: RunResult
-) -> None:
-    """Outcomes of what was sent, and the operators' nonces, all read from the chain."""
-    full = await rpc.call("eth_getBlockByNumber", [to_quantity(built.number), True])
-    block = mined_block_from_rpc(full, built.receipts)
-    after = Aftermath(
-        block=block,
-        receipts=built.receipts,
-        calls=block_calls([call_from_transaction(transaction_from_rpc(tree)) for tree in full["transactions"]]),
-        env=next_env(hunt.view.header),
-        simulator=simulator.on(hunt.view.header.hash),
-    )
-    await end_bundles(hunt.hunter, after, executor, result)
-    name_losses(hunt.hunter, built)
-    counts = await rpc.batch([("eth_getTransactionCount", [to_data(key), "latest"]) for key in hunt.hunter.operators])
-    nonces = {key: from_quantity(str(count)) for key, count in zip(hunt.hunter.operators, counts, strict=True)}
-    hunt.hunter.on_block(number=built.number, nonces=nonces)
-
-
 async def _arrivals(feed: MempoolFeed, expected: set[str]) -> list[PendingTransaction]:
     """Read the mempool until everything that was sent has been seen, in order of arrival."""
     arrived: list[PendingTransaction] = []
     missing = set(expected)
-    while missing:
-        for event in await feed.read():
-            if isinstance(event, PendingTransaction):
-                arrived.append(event)
-                missing.discard(event.hash)
+    try:
+        async with asyncio.timeout(ARRIVAL_TIMEOUT_S):
+            while missing:
+                for event in await feed.read():
+                    if isinstance(event, PendingTransaction):
+                        arrived.append(event)
+                        missing.discard(event.hash)
+    except TimeoutError:
+        raise SetupError(
+            f"the devnet's mempool told of {len(expected) - len(missing)} of {len(expected)} transactions "
+            f"in {ARRIVAL_TIMEOUT_S} s",
+            hint="start again; on a machine that is very busy, with nothing beside it",
+        ) from None
     return arrived
 
 
