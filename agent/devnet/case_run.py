@@ -26,11 +26,12 @@ from agent.devnet.survey import empty_result, name_rivals
 from agent.dex.pool import StateName
 from agent.engine.candidate import Appraiser
 from agent.engine.ending import Aftermath, end_bundles
-from agent.engine.hunter import Hunter, Target
+from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
 from agent.engine.result import BlockResult, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
+from agent.engine.tracked import Target
 from agent.errors import UsageError
 from agent.eth.hexes import to_data
 from agent.eth.units import Hash32

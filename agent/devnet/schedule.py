@@ -16,7 +16,7 @@ from agent.devnet.case_world import CaseWorld, logs_of
 from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser, Candidate
 from agent.engine.execution import Seat
-from agent.engine.hunter import Tracked
+from agent.engine.tracked import Tracked
 from agent.eth.hexes import from_quantity, to_data
 from agent.eth.keys import SignedTransaction, Signer, sign_dynamic_fee
 from agent.eth.units import Hash32

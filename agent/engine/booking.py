@@ -9,8 +9,9 @@ from agent.chain.client import Rpc
 from agent.chain.discovery import view
 from agent.chain.jsonrpc import RpcError
 from agent.engine.executor import Executor
-from agent.engine.hunter import Hunter, Mined, Tracked
+from agent.engine.hunter import Hunter
 from agent.engine.result import BookRow, Mismatch, RunResult, TransactionResult
+from agent.engine.tracked import Mined, Tracked
 from agent.eth.hexes import address_text, from_quantity, to_data
 from agent.eth.keccak import keccak256
 from agent.eth.units import Address

@@ -14,7 +14,8 @@ from agent.chain.pending import PendingTransaction
 from agent.core.events import HeadSeen
 from agent.dex.pool import StateName
 from agent.engine.chain_view import ChainView
-from agent.engine.hunter import Hunter, Target, Tracked
+from agent.engine.hunter import Hunter
+from agent.engine.tracked import Target, Tracked
 from agent.eth.fees import next_base_fee
 from agent.eth.hexes import to_data
 from agent.eth.transactions import Transaction, TransactionError

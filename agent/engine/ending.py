@@ -14,8 +14,9 @@ import msgspec
 
 from agent.engine.booking import book, landed_transaction
 from agent.engine.executor import Executor
-from agent.engine.hunter import Hunter, Tracked
+from agent.engine.hunter import Hunter
 from agent.engine.result import Rival, RunResult
+from agent.engine.tracked import Tracked
 from agent.eth.hexes import to_data
 from agent.eth.units import Hash32
 from agent.sim.simulator import BlockEnv, Call, Simulation, Simulator

@@ -13,8 +13,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from agent.core.codes import Code
 from agent.core.effects import Cancel, Drop, Effect, Execute, Hold, Submit
 from agent.core.events import (
@@ -34,12 +32,11 @@ from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser, Candidate
 from agent.engine.execution import Seat
 from agent.engine.latency import StageClock
-from agent.engine.result import Rival
+from agent.engine.sender import Sender
 from agent.engine.settings import HuntSettings
-from agent.errors import OutcomeUnknown, ProtocolError
+from agent.engine.tracked import Target, Tracked
 from agent.eth.hexes import to_data
-from agent.eth.keccak import keccak256
-from agent.eth.keys import SignedTransaction, Signer, sign_dynamic_fee
+from agent.eth.keys import Signer
 from agent.eth.units import Address, Hash32
 from agent.journal.writer import JournalWriter
 from agent.ports import Clock
@@ -50,76 +47,12 @@ from agent.strategies.arb.rotations import rotated
 from agent.strategies.arb.screen import Screen
 from agent.strategies.arb.search import find_opportunities
 from agent.strategies.arb.select import best_compatible
-from agent.venues.onchain.bundle import Bundle, replacement_uuid
 from agent.venues.onchain.nonces import Claim, NonceLedger
-from agent.venues.onchain.outcomes import Outcome
-from agent.venues.onchain.relay import RelayClient, send_everywhere
-from agent.venues.onchain.replies import Reply
+from agent.venues.onchain.relay import RelayClient
 
 MAX_TRACKED = 20_000
 """Opportunities kept with all their figures: some 60 MB."""
 _LIVING = frozenset({"open", "held", "sent"})
-
-
-class Target(msgspec.Struct, frozen=True):
-    """A pending transaction to run behind. `calls` are what must run before ours where the state lacks it."""
-
-    hash: Hash32
-    raw: bytes
-    index: int | None
-    """Its place in the block's own order, where the world has one."""
-    calls: tuple[Call, ...]
-
-
-class Mined(msgspec.Struct, frozen=True, kw_only=True):
-    """Our transaction in a block. `kept_amount` went to the vault, in the start token."""
-
-    hash: str
-    block: int
-    index: int
-    status: int
-    gas_used: int
-    fee_wei: int
-    payment_wei: int
-    kept_amount: int
-
-    @property
-    def gross_amount(self) -> int:
-        """Payment exists only where the start token is WETH, so the sum is in one unit."""
-        return self.kept_amount + self.payment_wei
-
-
-class Tracked(msgspec.Struct, kw_only=True):
-    """All that is known of one opportunity, from found to its end."""
-
-    opportunity: Opportunity
-    target: Target | None
-    block_number: int
-    base_fee_wei: int
-    candidate: Candidate | None = None
-    drop: Drop | None = None
-    signed: SignedTransaction | None = None
-    claim: Claim | None = None
-    bundle: Bundle | None = None
-    replies: dict[str, Outcome] = msgspec.field(default_factory=dict)
-    """What each endpoint answered, by its name."""
-    is_withdrawn: bool = False
-    is_replaced: bool = False
-    """A better bundle took over its key, nonce and replacement id: at most one of the two can land."""
-    behind: tuple[str, ...] = ()
-    """Ids of our own bundles that stand before it in the block; its figures are those of its place there."""
-    rival: Rival | None = None
-    outcome: str = "open"
-    reason: str = ""
-    mined: Mined | None = None
-    """Set where it landed; from then on these figures count, not the candidate's."""
-    gas_wei: int = 0
-    bid_wei: int = 0
-    net_landed_wei: int = 0
-
-    @property
-    def net_wei(self) -> int:
-        return 0 if self.candidate is None else self.candidate.net_wei(self.base_fee_wei)
 
 
 class Hunter:
@@ -147,11 +80,9 @@ class Hunter:
         self._appraiser = appraiser
         self._cycles = cycles
         self._screen = screen
-        self._signers = {signer.address: signer for signer in operators}
+        self._sender = Sender(operators=operators, relays=relays, chain_id=chain_id, clock=clock)
         self._nonces = {signer.address: 0 for signer in operators}
         self._ledger = NonceLedger(self._nonces)
-        self._relays = tuple(relays)
-        self._chain_id = chain_id
         self._settings = settings
         self.tracked: dict[str, Tracked] = {}
         self.retired: Counter[str] = Counter()
@@ -242,14 +173,14 @@ class Hunter:
             heir = next((new for new in sent if set(new.opportunity.pools) & set(one.opportunity.pools)), None)
             if heir is not None and not one.is_replaced:
                 self._step(Superseded(one.opportunity.id, heir.opportunity.id))
-                await self._withdraw(one)
+                await self._sender.withdraw(one)
         return sent
 
     async def on_target_gone(self, target: Hash32) -> None:
         """A pending transaction was replaced or dropped: nothing can run behind it any more."""
         for effect in self._step(TargetGone(to_data(target))):
             if isinstance(effect, Cancel):
-                await self._withdraw(self.tracked[effect.id])
+                await self._sender.withdraw(self.tracked[effect.id])
 
     async def submit(
         self,
@@ -300,7 +231,7 @@ class Hunter:
 
     @property
     def operators(self) -> tuple[Address, ...]:
-        return tuple(self._signers)
+        return tuple(self._nonces)
 
     def call_of(self, one: Tracked) -> Call:
         """The transaction of a bundle that was sent, unsigned."""
@@ -327,7 +258,7 @@ class Hunter:
     async def halt(self, *, by: str, reason: str) -> None:
         """Stop everything: what lives is withdrawn at every endpoint, and nothing is submitted after this."""
         cancels = [effect for effect in self._step(HaltAsked(by, reason)) if isinstance(effect, Cancel)]
-        await asyncio.gather(*(self._withdraw(self.tracked[effect.id]) for effect in cancels))
+        await asyncio.gather(*(self._sender.withdraw(self.tracked[effect.id]) for effect in cancels))
 
     # Inside
 
@@ -343,7 +274,7 @@ class Hunter:
 
     @property
     def _first_operator(self) -> Address:
-        return next(iter(self._signers))
+        return next(iter(self._nonces))
 
     def _aimed(self) -> BlockEnv:
         assert self._env is not None, "a head comes before anything else"
@@ -399,12 +330,11 @@ class Hunter:
         )
 
     async def _send(self, one: Tracked, claim: Claim, env: BlockEnv, replaced: Tracked | None) -> bool:
-        """Sign and send to every endpoint at once; False where the relay's own simulation says otherwise than ours."""
+        """Send it to every endpoint at once; False where the relay's own simulation says otherwise than ours."""
         started = self._clock.monotonic_ns()
-        one.signed = self._sign(one, claim)
-        one.bundle = self._bundle(one, env, replaced)
+        self._sender.prepare(one, self.call_of(one), claim, env, replaced)
         self.stages.add("sign", self._clock.monotonic_ns() - started)
-        if self._settings.is_called_first and (objection := await self._objection(one)):
+        if self._settings.is_called_first and (objection := await self._sender.objection(one)):
             self.on_ended(one, outcome="dropped", reason=objection, code=Code.RELAY_DISAGREES)
             if replaced is None:
                 self._ledger.release(claim)
@@ -412,71 +342,9 @@ class Hunter:
         one.outcome = "sent"
         if replaced is not None:
             replaced.is_replaced = True
-        answers = await send_everywhere(self._relays, one.bundle)
-        one.replies = {
-            name: answer.outcome if isinstance(answer, Reply) else Outcome.REFUSED_INVALID
-            for name, answer in answers.items()
-        }
+        await self._sender.send(one)
         self.stages.add("send", self._clock.monotonic_ns() - started)
         return True
-
-    def _sign(self, one: Tracked, claim: Claim) -> SignedTransaction:
-        call = self.call_of(one)
-        assert call.to is not None
-        return sign_dynamic_fee(
-            self._signers[claim.key],
-            chain_id=self._chain_id,
-            nonce=claim.nonce,
-            max_priority_fee_wei=call.max_priority_fee_wei,
-            max_fee_wei=call.max_fee_wei,
-            gas=call.gas,
-            to=call.to,
-            value_wei=0,
-            data=call.data,
-        )
-
-    def _bundle(self, one: Tracked, env: BlockEnv, replaced: Tracked | None) -> Bundle:
-        assert one.signed is not None
-        uuid = replacement_uuid(f"{one.opportunity.id} {env.number}".encode())
-        sequence = self._clock.wall_ns() // 1_000  # microseconds, floor: what services order replacements by
-        if replaced is not None and replaced.bundle is not None:
-            uuid = replaced.bundle.replacement_uuid or uuid
-            sequence = max(sequence, (replaced.bundle.sequence or 0) + 1)
-        return Bundle(
-            transactions=(one.signed.raw,) if one.target is None else (one.target.raw, one.signed.raw),
-            block_number=env.number,
-            replacement_uuid=uuid,
-            sequence=sequence,
-        )
-
-    async def _objection(self, one: Tracked) -> str:
-        """What a relay's `eth_callBundle` has against the bundle; empty where it confirms it or none offers the call."""
-        relay = next((relay for relay in self._relays if relay.endpoint.dialect.can_call), None)
-        if relay is None:
-            return ""
-        assert one.bundle is not None and one.candidate is not None
-        try:
-            called = await relay.call_bundle(one.bundle)
-        except OutcomeUnknown:
-            return ""  # no answer is no disagreement: our own simulation stands
-        except ProtocolError as error:
-            return error.message[:160]
-        ours, expected = called.transactions[-1], one.candidate.execution.gas_used
-        if not ours.is_success:
-            return f"{relay.name} says that it reverts"
-        if ours.gas_used != expected:
-            return f"{relay.name} measures {ours.gas_used} gas, we {expected}"
-        return ""
-
-    async def _withdraw(self, one: Tracked) -> None:
-        """Ask every endpoint to forget the bundle. A request, not a fact: it is live until its block has passed."""
-        if one.is_replaced:
-            return  # its id belongs to the bundle that took over, and its nonce too
-        assert one.bundle is not None and one.bundle.replacement_uuid is not None
-        sequence = self._clock.wall_ns() // 1_000  # microseconds, floor
-        cancels = (relay.cancel_bundle(one.bundle.replacement_uuid, sequence=sequence) for relay in self._relays)
-        await asyncio.gather(*cancels)
-        one.is_withdrawn = True
 
     def _step(self, event: Event) -> tuple[Effect, ...]:
         now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
@@ -492,11 +360,6 @@ class Hunter:
             elif isinstance(effect, Hold):
                 self.tracked[effect.id].outcome = "held"
         return effects
-
-
-def bundle_digest(bundle: Bundle) -> str:
-    """The bundle hash in Flashbots' style: keccak over its transactions' hashes."""
-    return to_data(keccak256(b"".join(bundle.hashes)))
 
 
 def _heirs(beaten: Sequence[Tracked], chosen: Sequence[Tracked]) -> dict[str, Tracked]:

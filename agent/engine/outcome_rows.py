@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from agent.core.codes import Code
 from agent.engine.executor import calldata
-from agent.engine.hunter import Tracked, bundle_digest
 from agent.engine.result import OpportunityResult
+from agent.engine.tracked import Tracked, bundle_digest
 from agent.eth.hexes import to_data
 
 _UNKNOWN = frozenset({Code.UNKNOWN_STATE, Code.SIM_REFUSED})

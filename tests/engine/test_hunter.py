@@ -17,9 +17,10 @@ from agent.dex.v2 import V2Pool
 from agent.engine.candidate import Candidate
 from agent.engine.execution import Execution
 from agent.engine.executor import Terms
-from agent.engine.hunter import Hunter, Target, Tracked
+from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
 from agent.engine.settings import HuntSettings
+from agent.engine.tracked import Target, Tracked
 from agent.errors import OutcomeUnknown
 from agent.eth.keys import Signer
 from agent.eth.units import Address, Hash32

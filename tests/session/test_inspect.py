@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 from agent.devnet.case import load_case
+from agent.engine import summary
+from agent.engine.outcome_rows import opportunity_row
+from agent.engine.result import OpportunityResult
+from agent.engine.tracked import Tracked
+from agent.eth.hexes import to_data
+from agent.eth.transactions import decode_transaction
 from agent.session.inspect import examine, find
 from tests.session.conftest import Command
 
@@ -44,6 +50,24 @@ async def test_everything_in_the_report_of_a_run_is_found_again(mev_agent: Comma
 
     nothing = await mev_agent("inspect", "0x" + "77" * 32)
     assert nothing.code == 1 and "nothing is known" in nothing.stdout
+
+
+@pytest.mark.slow
+async def test_the_calldata_of_a_sent_row_is_that_of_the_signed_transaction(
+    mev_agent: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed: dict[str, bytes] = {}
+
+    def kept(one: Tracked, *, repeat: str) -> OpportunityResult:
+        if one.signed is not None:
+            signed[one.opportunity.id] = decode_transaction(one.signed.raw).data
+        return opportunity_row(one, repeat=repeat)
+
+    monkeypatch.setattr(summary, "opportunity_row", kept)
+    ran = await mev_agent("run", "--blocks", 1, "--json")
+    rows = {one["id"]: one["calldata"] for one in ran.content["opportunities"]}
+    assert signed
+    assert {id_: rows[id_] for id_ in signed} == {id_: to_data(raw) for id_, raw in signed.items()}
 
 
 @pytest.mark.slow

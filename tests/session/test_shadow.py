@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agent.chain.connect import header_at
 from agent.chain.head_chain import Extend, Rollback
@@ -16,7 +17,7 @@ from agent.core.limits import RiskLimits
 from agent.devnet.mainnet import WETH
 from agent.devnet.slice.flow import SliceFlow
 from agent.devnet.slice_run import SliceWorld
-from agent.engine.live import HeadSimulator, Shadow, ShadowRun
+from agent.engine.live import HeadSimulator, Shadow, ShadowRun, run_shadow
 from agent.engine.settings import HuntSettings
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
@@ -26,6 +27,16 @@ from agent.sim.node import NodeSimulator
 from tests.session.conftest import Command, Ran
 
 pytestmark = pytest.mark.anvil
+
+
+def _asked(url: str, folder: Path) -> ShadowRun:
+    executor, operators, overrides = pretended()
+    limits = RiskLimits(min_net_wei=1, max_gas_wei_per_day=10**18, max_exposure_wei=10**18, max_bundles_per_block=8)
+    return ShadowRun(
+        url=url, chain_id=1, run="r", folder=folder, executor=executor, operators=operators, overrides=overrides,
+        settings=HuntSettings(start_tokens=(WETH,), max_hops=2, share_bps=9_000, limits=limits),
+        probe=random_address(),
+    )  # fmt: skip
 
 
 async def watched(mev_agent: Command, flow: SliceFlow, *words: object) -> Ran:
@@ -50,7 +61,7 @@ async def test_backruns_and_heads_are_decided_and_none_is_sent(
     assert (document["mode"], content["world"]) == ("shadow", "live")
     assert (content["funnel"]["sent"], content["funnel"]["landed"], content["transactions"]) == (0, 0, [])
     unsent = [one for one in content["opportunities"] if one["code"] == "D_NOTHING_SENT"]
-    assert {one["kind"] for one in unsent} == {"head", "backrun"}
+    assert unsent
     assert content["funnel"]["passed_risk"] == len(unsent)
     assert content["mismatches"] == []
     assert world.relay.requests == {}, "no relay was spoken to"
@@ -72,16 +83,12 @@ async def test_plain_http_sees_heads_alone_and_says_so(world: SliceWorld, flow: 
 async def test_a_reorg_takes_the_pools_back_and_goes_on_from_the_new_branch(
     world: SliceWorld, flow: SliceFlow, tmp_path: Path
 ) -> None:
-    executor, operators, overrides = pretended()
-    limits = RiskLimits(min_net_wei=1, max_gas_wei_per_day=10**18, max_exposure_wei=10**18, max_bundles_per_block=8)
-    asked = ShadowRun(
-        url="", chain_id=1, run="r", folder=tmp_path, executor=executor, operators=operators, overrides=overrides,
-        settings=HuntSettings(start_tokens=(WETH,), max_hops=2, share_bps=9_000, limits=limits),
-        probe=random_address(),
-    )  # fmt: skip
+    asked = _asked("", tmp_path)
     rpc = HttpRpc(world.front.rpc_url)
     journal = JournalWriter(tmp_path / "j", Run("r", "1", {}), monotonic_ns=0, wall_ns=0)
-    shadow = Shadow(asked, rpc, HeadSimulator(NodeSimulator(rpc), overrides), journal, SystemClock(), lambda line: None)
+    shadow = Shadow(
+        asked, rpc, HeadSimulator(NodeSimulator(rpc), asked.overrides), journal, SystemClock(), lambda line: None
+    )
     try:
         await shadow.on_head_event(Extend(await header_at(rpc, None)), is_newest=True)
         snapshot = await world.anvil.call("evm_snapshot")
@@ -98,6 +105,30 @@ async def test_a_reorg_takes_the_pools_back_and_goes_on_from_the_new_branch(
     finally:
         journal.close()
         await rpc.close()
+
+
+async def test_a_watch_that_is_stopped_still_tells_what_it_saw(
+    world: SliceWorld, flow: SliceFlow, tmp_path: Path
+) -> None:
+    closed: asyncio.Queue[str] = asyncio.Queue()
+
+    def say(line: str) -> None:
+        if "would have been sent" in line:
+            closed.put_nowait(line)
+
+    asked = replace(_asked(world.front.ws_url, tmp_path), close_after_s=1.0)
+    watching = asyncio.create_task(run_shadow(asked, SystemClock(), say))
+    for _ in range(3):  # a block only when the slot before has been closed, so that its users are heard in time
+        line = asyncio.create_task(closed.get())
+        await asyncio.wait([line, watching], return_when=asyncio.FIRST_COMPLETED)
+        assert not watching.done(), watching.result()
+        await flow.slot()
+    watching.cancel()
+    result, was_stopped = await watching
+    assert was_stopped
+    unsent = [one for one in result.opportunities if one.code == "D_NOTHING_SENT"]
+    assert {one.kind for one in unsent} == {"head", "backrun"}
+    assert result.funnel["sent"] == 0 and result.mismatches == []
 
 
 async def test_live_needs_a_guard_that_this_build_does_not_have(mev_agent: Command, tmp_path: Path) -> None:
