@@ -56,11 +56,13 @@ class Anvil:
         chain_id: int | None = None,
         fork_url: str | None = None,
         fork_block: int | None = None,
+        fork_retries: int = 0,
         port: int | None = None,
         extra_flags: tuple[str, ...] = (),
     ) -> Anvil:
         """Start anvil and wait until it answers. `port` None takes a free one.
 
+        `fork_retries` is how often it asks the forked node again: never where a refusal is an answer, as of an archive.
         With `fork_url` it forks that node at `fork_block` (a URL that may hold a key never reaches its command line);
         without, it is a plain empty chain with `chain_id`.
         SetupError if the binary is missing or does not come up, with its own last words.
@@ -71,7 +73,12 @@ class Anvil:
             fork_url = upstream.url
         try:
             flags = _flags(
-                hardfork=hardfork, gas_limit=gas_limit, chain_id=chain_id, fork_url=fork_url, fork_block=fork_block
+                hardfork=hardfork,
+                gas_limit=gas_limit,
+                chain_id=chain_id,
+                fork_url=fork_url,
+                fork_block=fork_block,
+                fork_retries=fork_retries,
             )
             return await cls._start_on_a_port(port, (*flags, *extra_flags), upstream)
         except BaseException:
@@ -199,7 +206,13 @@ def _version(binary: Path) -> tuple[int, int] | None:
 
 
 def _flags(
-    *, hardfork: str, gas_limit: int, chain_id: int | None, fork_url: str | None, fork_block: int | None
+    *,
+    hardfork: str,
+    gas_limit: int,
+    chain_id: int | None,
+    fork_url: str | None,
+    fork_block: int | None,
+    fork_retries: int,
 ) -> tuple[str, ...]:
     flags = [
         "--hardfork", hardfork, "--gas-limit", str(gas_limit), "--no-mining", "--order", "fifo", "--accounts", "0",
@@ -209,7 +222,8 @@ def _flags(
     if chain_id is not None:
         flags += ["--chain-id", str(chain_id)]
     if fork_url is not None:
-        flags += ["--fork-url", fork_url, "--no-storage-caching", "--retries", "0", "--no-rate-limit"]
+        flags += ["--fork-url", fork_url, "--no-storage-caching", "--retries", str(fork_retries)]
+        flags += ["--no-rate-limit"]
         if fork_block is not None:
             flags += ["--fork-block-number", str(fork_block)]
     return tuple(flags)

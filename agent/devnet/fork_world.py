@@ -31,6 +31,8 @@ from agent.venues.onchain.executor import build_for_fork, load_build, runtime_co
 
 OPERATOR_BALANCE_WEI = 10 * WEI_PER_ETHER
 FEE_RECIPIENT_BALANCE_WEI = WEI_PER_ETHER
+FORK_RETRIES = 5
+"""A hosted node says "slow down" now and then, and a block that lacks a transaction for it would be another block."""
 DUST = 1
 _BALANCE_OF = keccak256(b"balanceOf(address)")[:4]
 
@@ -86,7 +88,11 @@ class ForkWorld:
             fork = _fork_of(found, header)
             hardfork = _ANVIL_NAMES[fork]
             anvil = await Anvil.start(
-                hardfork=hardfork, gas_limit=header.gas_limit, fork_url=url, fork_block=header.number
+                hardfork=hardfork,
+                gas_limit=header.gas_limit,
+                fork_url=url,
+                fork_block=header.number,
+                fork_retries=FORK_RETRIES,
             )
             identities = devnet_identities(seed=seed)
             records = await pools_on(origin, chain_id=found, block=to_quantity(header.number))
