@@ -57,7 +57,7 @@ contract TrapPair {
     }
 }
 
-/// An ERC-20 laid out like the slice's tokens, which keeps a hundredth of what is sent.
+/// An ERC-20 laid out like the slice's tokens, which keeps a hundredth of what is sent, where it is much.
 contract TaxedToken {
     mapping(address => uint256) public balanceOf; // slot 0
     mapping(address => mapping(address => uint256)) public allowance; // slot 1
@@ -65,6 +65,7 @@ contract TaxedToken {
     uint8 public decimals; // slot 3
     string public name; // slot 4
     string public symbol; // slot 5
+    uint256 public freeUpTo; // slot 6: amounts up to this are not taxed
 
     event Transfer(address indexed from, address indexed to, uint256 value);
 
@@ -86,7 +87,7 @@ contract TaxedToken {
     }
 
     function _move(address from, address to, uint256 value) private {
-        uint256 tax = value / 100;
+        uint256 tax = value > freeUpTo ? value / 100 : 0;
         balanceOf[from] -= value;
         balanceOf[to] += value - tax;
         balanceOf[address(this)] += tax;

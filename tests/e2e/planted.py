@@ -9,13 +9,19 @@ from __future__ import annotations
 import json
 import subprocess
 from functools import cache
+from math import isqrt
 from pathlib import Path
 
 import msgspec
 
 from agent.devnet.case import Case, CaseAccount
 from agent.devnet.mainnet import START_TOKENS, WETH
+from agent.devnet.slice.artefacts import v2_pair_runtime
+from agent.devnet.slice.design import pool_address
+from agent.devnet.slice.figures import SUSHI, UNISWAP_V2
+from agent.devnet.slice.storage import v2_pair_identity, v2_pair_state
 from agent.devnet.slice.token_code import RUNTIME as PLAIN_TOKEN
+from agent.devnet.slice.world import CONTRACTS
 from agent.eth.keccak import keccak256
 from agent.eth.units import Address
 
@@ -70,11 +76,11 @@ class Planting:
         self._storage: dict[Address, dict[int, int]] = {}
         self._balances: list[tuple[Address, Address, int]] = []
 
-    def token(self, name: str, *, taxed: bool = False) -> Address:
-        """A token of 18 decimals, below every start token; a taxed one keeps a hundredth of each transfer."""
+    def token(self, name: str, *, taxed: bool = False, free_up_to: int = 0) -> Address:
+        """A token of 18 decimals, below every start token; a taxed one keeps a hundredth of each large transfer."""
         address = Address(b"\x11" + planted_address(f"token {name}")[1:])
         self._codes[address] = trap_codes()["TaxedToken"] if taxed else PLAIN_TOKEN
-        self._storage[address] = {2: 10**30, 3: 18, mapping_key(address, _TOKEN_BALANCE_SLOT): 0}
+        self._storage[address] = {2: 10**30, 3: 18, 6: free_up_to, mapping_key(address, _TOKEN_BALANCE_SLOT): 0}
         return address
 
     def pair(
@@ -106,6 +112,22 @@ class Planting:
         self._balances += [(which, address, much) for which, much in held]
         return address
 
+    def known_pair(self, protocol: str, token: Address, amount: int, other: Address, other_amount: int) -> Address:
+        """Uniswap's own pair, where the factory of that protocol would have put it."""
+        (token0, amount0), (token1, amount1) = sorted([(token, amount), (other, other_amount)])
+        address = pool_address(protocol, token0, token1, 3_000)
+        factory = CONTRACTS.sushi_factory if protocol == SUSHI else CONTRACTS.v2_factory
+        self._codes[address] = v2_pair_runtime()
+        self._storage[address] = dict(
+            v2_pair_identity(address, factory=factory, token0=token0, token1=token1, chain_id=self._case.chain_id)
+            + v2_pair_state(
+                reserve0=amount0, reserve1=amount1, timestamp_s=self._case.header.timestamp - 600,
+                liquidity=isqrt(amount0 * amount1), provider=planted_address("provider"),
+            )
+        )  # fmt: skip
+        self._balances += [(token0, address, amount0), (token1, address, amount1)]
+        return address
+
     def case(self) -> Case:
         """The block with everything planted."""
         accounts, codes = dict(self._case.accounts), dict(self._case.codes)
@@ -122,4 +144,4 @@ class Planting:
         return msgspec.structs.replace(self._case, accounts=accounts, codes=codes)
 
 
-__all__ = ["USDC", "WETH", "Planting", "planted_address"]
+__all__ = ["SUSHI", "UNISWAP_V2", "USDC", "WETH", "Planting", "planted_address"]

@@ -27,12 +27,14 @@ from agent.requests import RunRequest, WorldRequest
 from agent.session.run import hunt_settings
 from scripts.measure_claims import mine_alone
 from scripts.measure_witness import Seen, watched
-from tests.e2e.planted import USDC, WETH, Planting
+from tests.e2e.planted import SUSHI, UNISWAP_V2, USDC, WETH, Planting
 
 pytestmark = [pytest.mark.anvil, pytest.mark.xdist_group("traps")]
 
 BLOCK = 24647140
 MUCH = 1_000_000 * WEI_PER_ETHER
+LARGE_ONLY = {"taxed": True, "free_up_to": MUCH // 500}
+"""Passes every probe of a thousandth, and taxes what an arbitrage moves."""
 WETH_SMALL, WETH_LARGE = 100 * WEI_PER_ETHER, 110 * WEI_PER_ETHER
 USDC_SMALL, USDC_LARGE = 200_000 * 10**6, 220_000 * 10**6
 
@@ -63,9 +65,9 @@ def traps(mainnet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
     ours = devnet_identities()
     pools: dict[str, set[str]] = {}
 
-    def plant(name: str, *, start: Address = WETH, taxed: bool = False, cheap: Any = None, dear: Any = None) -> None:
+    def plant(name: str, *, start: Address = WETH, cheap: Any = None, dear: Any = None, **token_is: Any) -> None:
         small, large = (WETH_SMALL, WETH_LARGE) if start == WETH else (USDC_SMALL, USDC_LARGE)
-        token = planting.token(name, taxed=taxed)
+        token = planting.token(name, **token_is)
         pools[name] = {
             to_data(planting.pair(f"{name} cheap", token, MUCH, start, small, **(cheap or {}))),
             to_data(planting.pair(f"{name} dear", token, MUCH, start, large, **(dear or {}))),
@@ -74,6 +76,12 @@ def traps(mainnet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
     plant("plain")
     plant("odd fees", cheap={"fee_bps": 25}, dear={"fee_bps": 90})
     plant("taxed", taxed=True)
+    for name, token_is in (("known plain", {}), ("known taxed", {"taxed": True}), ("taxes much", LARGE_ONLY)):
+        token = planting.token(name, **token_is)
+        pools[name] = {
+            to_data(planting.known_pair(UNISWAP_V2, token, MUCH, WETH, WETH_SMALL)),
+            to_data(planting.known_pair(SUSHI, token, MUCH, WETH, WETH_LARGE)),
+        }
     plant("refuses us", dear={"refused": ours.executor})
     plant("refuses all", dear={"only": ours.owner.address})
     plant("lies", dear={"says_more_bps": 500})
@@ -92,7 +100,7 @@ def traps(mainnet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
     yield Traps(planting, pools, surveyed, ran, seen)
 
 
-@pytest.mark.parametrize("name", ["plain", "odd fees", "in six decimals"])
+@pytest.mark.parametrize("name", ["plain", "known plain", "odd fees", "in six decimals"])
 def test_an_honest_fork_is_found_executed_and_landed(traps: Traps, name: str) -> None:
     assert not traps.left_out(name)
     (found,) = traps.of(name, traps.survey)
@@ -117,10 +125,15 @@ def test_fees_of_forks_are_told_by_probing(traps: Traps) -> None:
     assert 0 < int(odd["gross_amount"]) < int(plain["gross_amount"])
 
 
-def test_a_pool_with_a_taxed_token_is_left_out(traps: Traps) -> None:
-    assert set(traps.left_out("taxed").values()) == {"taxed_token"}
-    assert set(traps.left_out("taxed")) == traps.pools["taxed"]
-    assert not traps.of("taxed", traps.survey) and not traps.of("taxed", traps.run)
+@pytest.mark.parametrize("name", ["taxed", "known taxed"])
+def test_a_pool_with_a_taxed_token_is_left_out(traps: Traps, name: str) -> None:
+    assert traps.left_out(name) == dict.fromkeys(traps.pools[name], "taxed_token")
+    assert not traps.of(name, traps.survey) and not traps.of(name, traps.run)
+
+
+def test_a_tax_on_large_transfers_alone_is_told_by_execution(traps: Traps) -> None:
+    assert not traps.left_out("taxes much")
+    assert {one["code"] for one in traps.of("taxes much", traps.survey)} == {"D_TOKEN_TAXED"}
 
 
 def test_a_pool_that_refuses_everybody_is_left_out(traps: Traps) -> None:
@@ -128,9 +141,9 @@ def test_a_pool_that_refuses_everybody_is_left_out(traps: Traps) -> None:
     assert not traps.of("refuses all", traps.survey) and not traps.of("refuses all", traps.run)
 
 
-@pytest.mark.parametrize("name", ["refuses us", "lies"])
+@pytest.mark.parametrize("name", ["refuses us", "lies", "taxes much"])
 def test_a_pool_that_proves_false_in_execution_claims_nothing(traps: Traps, name: str) -> None:
-    """It passes every probe, so it is quoted; then the execution says no, and the report says why."""
+    """It may pass every probe and be quoted; then the execution says no, and the report says why."""
     rows = traps.of(name, traps.survey)
     assert rows or traps.left_out(name)
     for one in rows:
@@ -143,8 +156,8 @@ def test_a_pool_that_proves_false_in_execution_claims_nothing(traps: Traps, name
 
 def test_only_the_honest_ones_are_sent_and_the_chain_agrees(traps: Traps) -> None:
     sent = [one for one in traps.run["opportunities"] if one["bundle_hash"]]
-    honest = traps.pools["plain"] | traps.pools["odd fees"] | traps.pools["in six decimals"]
-    assert len(sent) == 3
+    honest = set().union(*(traps.pools[name] for name in ("plain", "known plain", "odd fees", "in six decimals")))
+    assert len(sent) == 4
     assert all({leg["pool"] for leg in one["legs"]} <= honest for one in sent)
     (seen,) = traps.seen
     assert not seen.fallen()
