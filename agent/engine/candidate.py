@@ -9,13 +9,13 @@ every other start token, the builder is paid by priority fee.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from agent.core.codes import Code
 from agent.dex.pool_set import PoolSet
-from agent.engine.execution import Execution, Seat, execute, measuring_terms
+from agent.engine.execution import Execution, Seat, execute, measuring_terms, seated
 from agent.engine.executor import Executor, Terms, run_call
 from agent.engine.pricing import value_in_ether
 from agent.engine.reverts import diagnose
@@ -110,15 +110,21 @@ class Appraiser:
         pools: PoolSet,
         *,
         seat: Seat,
+        measured: Mapping[str, Execution] | None = None,
     ) -> list[Candidate]:
-        """Each opportunity executed alone in the same seat, in order."""
-        measured = await self._execute([(one, measuring_terms(one, env)) for one in opportunities], env, seat)
-        candidates = [
-            self._priced(one, execution, pools) for one, execution in zip(opportunities, measured, strict=True)
-        ]
+        """Each opportunity executed alone in the same seat, in order. `measured` by id need no first execution."""
+        done = dict(measured or {})
+        todo = [one for one in opportunities if one.id not in done]
+        executions = await self._execute([(one, measuring_terms(one, env)) for one in todo], env, seat)
+        done.update((one.id, execution) for one, execution in zip(todo, executions, strict=True))
+        candidates = [self._priced(one, done[one.id], pools) for one in opportunities]
         candidates = await self._diagnosed(candidates, env)
         candidates = await self._offer(candidates, env, seat, self._payment_terms)
         return await self._offer(candidates, env, seat, self._priority_terms)
+
+    def measuring_calls(self, opportunity: Opportunity, env: BlockEnv, seat: Seat) -> tuple[Call, ...]:
+        """What the first execution of an opportunity runs."""
+        return seated(self._executor, opportunity, measuring_terms(opportunity, env), seat)
 
     async def _diagnosed(self, candidates: list[Candidate], env: BlockEnv) -> list[Candidate]:
         for i, one in enumerate(candidates):

@@ -2,25 +2,30 @@
 
 The driver of the world calls `on_header` for each new head, `on_pending` with what has arrived, and `close` when the
 slot's time is up. The state is the head's; a target is executed on it first, and the logs it leaves give the pools as
-they are behind it.
+they are behind it. Where its calldata foretells them, the search does not wait for that (`agent.engine.forecast`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from agent.chain.headers import Header
 from agent.chain.pending import PendingTransaction
 from agent.core.events import HeadSeen
 from agent.dex.pool import StateName
+from agent.dex.routers.plan import NotUnderstood
 from agent.engine.chain_view import ChainView
+from agent.engine.execution import execution_of
+from agent.engine.forecast import NOTHING_AHEAD, Ahead, Forecast, predict
 from agent.engine.hunter import Hunter
 from agent.engine.tracked import Target, Tracked
 from agent.eth.fees import next_base_fee
 from agent.eth.hexes import to_data
 from agent.eth.transactions import Transaction, TransactionError
 from agent.eth.units import Gas, Wei
-from agent.sim.simulator import BlockEnv, Simulator, call_from_transaction
+from agent.sim.simulator import BlockEnv, Call, Simulation, Simulator, call_from_transaction
 
 SLOT_S = 12
 
@@ -67,24 +72,59 @@ class ChainHunt:
         )
 
     async def on_pending(self, arrived: Sequence[PendingTransaction]) -> None:
-        """Execute each alone on the head, in one batch, and search what it moves."""
+        """Execute each alone on the head, and search what it moves.
+
+        What calldata foretells is searched before: what is found there is executed behind its target in the same
+        batch, and counts where the target leaves the pools as foretold.
+        """
         transactions = [decoded for pending in arrived if (decoded := self._decoded(pending)) is not None]
         env = next_env(self.view.header)
         payable = [tx for tx in transactions if tx.max_fee_wei >= env.base_fee_wei]
         calls = [call_from_transaction(transaction) for transaction in payable]
-        simulations = await self._simulator.simulate([(call,) for call in calls], env)
-        for transaction, call, simulation in zip(payable, calls, simulations, strict=True):
+        ahead = self._look_ahead(payable, calls, env)
+        batch: list[tuple[Call, ...]] = [(call,) for call in calls]
+        batch += [sequence for _, early in ahead for sequence in early.calls.values()]
+        simulations = await self._simulator.simulate(batch, env)
+        later = iter(simulations[len(calls) :])
+        for transaction, call, simulation, (forecast, early) in zip(payable, calls, simulations, ahead, strict=False):
+            measured = {id_: execution_of(next(later), position=1) for id_ in early.calls}
+            is_foretold = self._compare(forecast, transaction, simulation)
             if not simulation.is_known or not simulation.calls or not simulation.calls[0].is_success:
                 continue
             pools, touched = self.view.pools.apply(simulation.calls[0].logs)
             if touched:
+                known = {id_: execution for id_, execution in measured.items() if execution.is_known}
                 await self.hunter.on_moment(
                     pools,
                     before=self.view.pools,
                     touched=touched,
                     state=StateName(self.view.header.hash, None),
                     target=Target(transaction.hash, transaction.raw, None, (call,)),
+                    ahead=replace(early, measured=known) if is_foretold and early.was_searched else None,
                 )
+
+    def _look_ahead(
+        self, transactions: Sequence[Transaction], calls: Sequence[Call], env: BlockEnv
+    ) -> list[tuple[Forecast | NotUnderstood, Ahead]]:
+        before = self.view.pools
+        result: list[tuple[Forecast | NotUnderstood, Ahead]] = []
+        for transaction, call in zip(transactions, calls, strict=True):
+            forecast, early = predict(before, transaction, env), NOTHING_AHEAD
+            if isinstance(forecast, Forecast) and forecast.touched:
+                early = self.hunter.look_ahead(
+                    forecast.pools,
+                    before=before,
+                    touched=forecast.touched,
+                    state=StateName(self.view.header.hash, None),
+                    target=Target(transaction.hash, transaction.raw, None, (call,)),
+                )
+            result.append((forecast, early))
+        return result
+
+    def _compare(self, forecast: Forecast | NotUnderstood, transaction: Transaction, simulation: Simulation) -> bool:
+        """Whether execution gave what was foretold; counts either."""
+        outcome = simulation.calls[0] if simulation.is_known and simulation.calls else None
+        return self.hunter.forecasts.judge(forecast, transaction, before=self.view.pools, outcome=outcome)
 
     async def close(self) -> list[Tracked]:
         """The slot is over: select, sign, send."""

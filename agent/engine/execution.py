@@ -67,15 +67,18 @@ async def execute(
     overrides: tuple[Override, ...] = (),
 ) -> list[Execution]:
     """Each run alone on the same state, in the same seat."""
-    sequences = [
-        (*seat.before, run_call(executor, opportunity, terms, operator=seat.operator, nonce=seat.nonce))
-        for opportunity, terms in runs
-    ]
+    sequences = [seated(executor, opportunity, terms, seat) for opportunity, terms in runs]
     simulations = await simulator.simulate(sequences, env, assume=assume, overrides=overrides)
-    return [_execution(simulation, position=len(seat.before)) for simulation in simulations]
+    return [execution_of(simulation, position=len(seat.before)) for simulation in simulations]
 
 
-def _execution(simulation: Simulation, *, position: int) -> Execution:
+def seated(executor: Executor, opportunity: Opportunity, terms: Terms, seat: Seat) -> tuple[Call, ...]:
+    """What runs: the calls before ours, then ours."""
+    return (*seat.before, run_call(executor, opportunity, terms, operator=seat.operator, nonce=seat.nonce))
+
+
+def execution_of(simulation: Simulation, *, position: int) -> Execution:
+    """How our call ended, `position` calls having run before it."""
     if not simulation.calls:
         return _nothing(simulation, refused=simulation.refused, error="")
     ours = simulation.calls[position]

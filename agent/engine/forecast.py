@@ -7,7 +7,7 @@ disagreement is counted and shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -15,14 +15,16 @@ import msgspec
 from agent.dex.events import PANCAKE_V3_SWAP, V2_SYNC, V3_SWAP
 from agent.dex.pool import Log, Pool
 from agent.dex.pool_set import PoolSet
-from agent.dex.routers.plan import NotUnderstood
+from agent.dex.routers.plan import NotUnderstood, Why
 from agent.dex.routers.play import Reverts, play, same_state
 from agent.dex.routers.read import read_plan
 from agent.dex.v2 import V2Pool
+from agent.engine.execution import Execution
 from agent.eth.hexes import to_data
 from agent.eth.transactions import Transaction
 from agent.eth.units import Address
-from agent.sim.simulator import BlockEnv
+from agent.sim.simulator import BlockEnv, Call, CallResult
+from agent.strategies.arb.opportunity import Opportunity
 
 _MOVES = ((V2_SYNC,), (V3_SWAP,), (PANCAKE_V3_SWAP,))
 
@@ -98,11 +100,30 @@ def _is_taxed(before: Pool, expected: Pool, found: Pool) -> bool:
     return before.reserve1 < found.reserve1 < expected.reserve1
 
 
+MAX_AHEAD = 8
+"""Opportunities of one target that are executed before it is known that the forecast holds."""
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """What was searched on a forecast state, and how it executed behind the target, by opportunity id."""
+
+    found: tuple[Opportunity, ...]
+    calls: Mapping[str, tuple[Call, ...]]
+    """What to execute along with the target."""
+    measured: Mapping[str, Execution] = msgspec.field(default_factory=dict)
+    was_searched: bool = True
+
+
+NOTHING_AHEAD = Ahead((), {}, was_searched=False)
+"""Of a target of which nothing is foretold."""
+
+
 class ForecastCount(msgspec.Struct):
     """What became of the forecasts of a run."""
 
     decoded: int = 0
     not_understood: int = 0
+    """Of those that call a router we know; what calls anything else is not counted."""
     agreed: int = 0
     disagreed: int = 0
     unknown: int = 0
@@ -112,11 +133,31 @@ class ForecastCount(msgspec.Struct):
     first: str = ""
     """The first disagreement, for the warning."""
 
-    def differs(self, kind: Disagreement, where: str, transaction: str) -> None:
-        """Count a disagreement."""
+    def judge(
+        self,
+        forecast: Forecast | NotUnderstood,
+        transaction: Transaction,
+        *,
+        before: PoolSet,
+        outcome: CallResult | None,
+    ) -> bool:
+        """Whether `outcome` (None: execution has no answer) is what was foretold; counts it either way."""
+        if isinstance(forecast, NotUnderstood):
+            self.not_understood += forecast.why is not Why.NO_ROUTER
+            return False
+        self.decoded += 1
+        if outcome is None:
+            self.unknown += 1
+            return False
+        differs = disagreement(forecast, before=before, logs=outcome.logs, is_success=outcome.is_success)
+        if differs is None:
+            self.agreed += 1
+            return True
+        kind, where = differs
         self.disagreed += 1
         self.reasons[kind] = self.reasons.get(kind, 0) + 1
-        self.first = self.first or f"{transaction}: {kind} {where}".rstrip()
+        self.first = self.first or f"{to_data(transaction.hash)}: {kind} {where}".rstrip()
+        return False
 
     def figures(self) -> dict[str, int]:
         """For the report."""

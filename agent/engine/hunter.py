@@ -31,6 +31,7 @@ from agent.dex.pool import StateName
 from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser, Candidate
 from agent.engine.execution import Seat
+from agent.engine.forecast import MAX_AHEAD, Ahead, ForecastCount
 from agent.engine.latency import StageClock
 from agent.engine.sender import Sender
 from agent.engine.settings import HuntSettings
@@ -77,6 +78,7 @@ class Hunter:
         self._journal = journal
         self._clock = clock
         self.stages = stages
+        self.forecasts = ForecastCount()
         self._appraiser = appraiser
         self._cycles = cycles
         self._screen = screen
@@ -110,20 +112,15 @@ class Hunter:
         touched: frozenset[Address] | None,
         state: StateName,
         target: Target | None,
+        ahead: Ahead | None = None,
     ) -> None:
-        """Search and appraise at one state. `touched` None searches every cycle."""
+        """Search and appraise at one state. `touched` None searches every cycle; `ahead` is what was done of it."""
         env = self._aimed()
         started = self._clock.monotonic_ns()
-        found = find_opportunities(
-            pools,
-            self._cycles,
-            touched=touched,
-            state=state,
-            block_number=env.number,
-            after_transaction=None if target is None else target.hash,
-            before=before,
-            screen=self._screen,
-        )
+        if ahead is None:
+            found = self._search(pools, env, before=before, touched=touched, state=state, target=target)
+        else:
+            found = list(ahead.found)
         if self._settings.only:
             # Named opportunities may begin in another start token than the agent would choose.
             tokens = self._settings.start_tokens
@@ -133,13 +130,33 @@ class Hunter:
         admitted = [opportunity for opportunity in found if self._admit(opportunity, target, env)]
         if not admitted:
             return
-        operator = self._first_operator
-        seat = Seat(() if target is None else target.calls, operator, self._nonces[operator])
-        candidates = await self._appraiser.appraise(admitted, env, pools, seat=seat)
+        measured = None if ahead is None else ahead.measured
+        candidates = await self._appraiser.appraise(admitted, env, pools, seat=self._seat(target), measured=measured)
         self.stages.add("simulate", self._clock.monotonic_ns() - searched)
         for candidate in candidates:
             self._judge(candidate, env)
         self.stages.add("moment", self._clock.monotonic_ns() - started)
+
+    def look_ahead(
+        self,
+        pools: PoolSet,
+        *,
+        before: PoolSet,
+        touched: frozenset[Address],
+        state: StateName,
+        target: Target,
+    ) -> Ahead:
+        """Search a state that is only forecast, and say what to execute along with the target. Decides nothing."""
+        env = self._aimed()
+        started = self._clock.monotonic_ns()
+        found = self._search(pools, env, before=before, touched=touched, state=state, target=target)
+        self.stages.add("look_ahead", self._clock.monotonic_ns() - started)
+        improved = [one for one in found if one.gross_amount > one.before_amount][:MAX_AHEAD]
+        seat = self._seat(target)
+        return Ahead(
+            found=tuple(found),
+            calls={one.id: self._appraiser.measuring_calls(one, env, seat) for one in improved},
+        )
 
     def never_seen(self) -> list[str]:
         """Ids that were asked for and met at no moment."""
@@ -275,6 +292,31 @@ class Hunter:
     @property
     def _first_operator(self) -> Address:
         return next(iter(self._nonces))
+
+    def _seat(self, target: Target | None) -> Seat:
+        operator = self._first_operator
+        return Seat(() if target is None else target.calls, operator, self._nonces[operator])
+
+    def _search(
+        self,
+        pools: PoolSet,
+        env: BlockEnv,
+        *,
+        before: PoolSet | None,
+        touched: frozenset[Address] | None,
+        state: StateName,
+        target: Target | None,
+    ) -> list[Opportunity]:
+        return find_opportunities(
+            pools,
+            self._cycles,
+            touched=touched,
+            state=state,
+            block_number=env.number,
+            after_transaction=None if target is None else target.hash,
+            before=before,
+            screen=self._screen,
+        )
 
     def _aimed(self) -> BlockEnv:
         assert self._env is not None, "a head comes before anything else"

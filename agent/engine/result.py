@@ -129,6 +129,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     drops: dict[str, int] = msgspec.field(default_factory=dict)
     funnel: dict[str, int] = msgspec.field(default_factory=dict)
     latency_ns: dict[str, StageLatency] = msgspec.field(default_factory=dict)
+    forecasts: dict[str, int] = msgspec.field(default_factory=dict)
+    """Targets whose effect was foretold from calldata, and how many of them execution confirmed to the last unit."""
     survey_net_wei: int | None = None
     """After gas, the most that could be had together in the undisturbed block, where all of it is known."""
     books: list[BookRow] = msgspec.field(default_factory=list)

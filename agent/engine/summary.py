@@ -39,3 +39,6 @@ def summarise(result: RunResult, hunter: Hunter, *, repeat: str) -> None:
         "landed": sum(one.outcome == "landed" for one in tracked) + hunter.retired["landed"],
     }
     result.latency_ns = hunter.stages.summary()
+    result.forecasts = hunter.forecasts.figures()
+    if warning := hunter.forecasts.warning():
+        result.warnings.append(warning)

@@ -58,6 +58,7 @@ def report(result: RunResult) -> dict[str, Any]:
             "funnel": dict(result.funnel),
             "drops": {str(code): count for code, count in sorted(result.drops.items())},
             "totals": totals(result),
+            "forecasts": dict(result.forecasts),
             "books": [
                 {"account": row.account, "token": row.token, "booked": str(row.booked), "chain": str(row.chain)}
                 for row in result.books
