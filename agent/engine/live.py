@@ -172,7 +172,7 @@ async def _follow(
             if next_head in done:
                 event = next_head.result()
                 next_head = asyncio.create_task(heads.events.get())
-                await shadow.on_head_event(event, is_newest=heads.events.empty())
+                await shadow.on_head_event(event, is_newest=_is_tip(event, heads))
             if mempool is not None and arrivals is not None and arrivals in done:
                 await shadow.on_arrivals(arrivals.result())
                 arrivals = asyncio.create_task(mempool.read())
@@ -184,6 +184,11 @@ async def _follow(
         for waiting in (next_head, arrivals):
             if waiting is not None:
                 waiting.cancel()
+
+
+def _is_tip(event: HeadEvent, heads: HeadFeed) -> bool:
+    """Whether the feed knows of no later block: what is behind it is history, and not hunted on."""
+    return isinstance(event, Extend) and heads.chain.tip is not None and event.header.hash == heads.chain.tip.hash
 
 
 class Shadow:
