@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -117,29 +118,42 @@ def test_a_full_disk_leaves_no_half_report(case: Path, tmp_path: Path, command: 
     assert not reports, "neither the report nor a part of it"
 
 
+def assert_interrupted(started: Started, folder: Path, seconds: float) -> None:
+    """After Ctrl-C at that instant: exit 130, no process, no half-written file."""
+    time.sleep(seconds)
+    started.process.send_signal(signal.SIGINT)
+    completed = started.end()
+    if completed.returncode == 0:  # it had ended before
+        assert json.loads((folder / "report.json").read_text())["ok"]
+    else:
+        assert completed.returncode == 130, (seconds, completed.returncode, completed.stderr)
+    assert "Traceback" not in completed.stderr, (seconds, completed.stderr)
+    assert not started.left_behind()
+    for name in files_of(folder):
+        assert not Path(name).name.startswith(".report"), "a part of a report is left"
+        if name.endswith(".json"):
+            json.loads((folder / name).read_text())
+
+
 @pytest.mark.anvil
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.25, 0.45, 0.7])
 def test_ctrl_c_ends_everything_at_any_instant(tmp_path: Path, share: float) -> None:
     started = Started("run", "--slice", "--blocks", "40", "--report", "report.json", cwd=tmp_path)
-    time.sleep(share * SLICE_SECONDS)
-    started.process.send_signal(signal.SIGINT)
-    completed = started.end()
-    assert completed.returncode == 130, (share, completed.stderr)
-    assert "Traceback" not in completed.stderr
-    assert not started.left_behind()
-    for name in files_of(tmp_path):
-        if name.endswith(".json"):
-            json.loads((tmp_path / name).read_text())
-        assert not Path(name).name.startswith(".report"), "a part of a report is left"
+    assert_interrupted(started, tmp_path, share * SLICE_SECONDS)
 
 
 @pytest.mark.anvil
-def test_ctrl_c_in_a_case_ends_everything(case: Path, tmp_path: Path) -> None:
+def test_ctrl_c_in_a_survey_ends_everything(case: Path, tmp_path: Path) -> None:
     started = Started("survey", "--case", str(case), "--report", "report.json", cwd=tmp_path)
-    time.sleep(2.5)
-    started.process.send_signal(signal.SIGINT)
-    completed = started.end()
-    assert completed.returncode == 130, completed.stderr
-    assert "Traceback" not in completed.stderr
-    assert not started.left_behind()
-    assert not files_of(tmp_path)
+    assert_interrupted(started, tmp_path, 2.5)
+
+
+@pytest.mark.anvil
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(16))
+def test_ctrl_c_at_instants_by_lot(mainnet: Path, tmp_path: Path, number: int) -> None:
+    dice = random.Random(number)
+    case = mainnet / "public" / "24628607.json.gz"
+    world = ["--case", str(case)] if number % 2 else ["--slice", "--blocks", "40"]
+    started = Started("run", *world, "--report", "report.json", cwd=tmp_path)
+    assert_interrupted(started, tmp_path, dice.uniform(0, SLICE_SECONDS))
