@@ -6,12 +6,14 @@ import os
 import resource
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 BINARY = Path(sys.executable).with_name("mev-agent")
 TIMEOUT_S = 240
+POLL_S = 0.05
 MARK = "E2E_MARK"
 
 
@@ -41,6 +43,19 @@ class Started:
         """Wait for it."""
         stdout, stderr = self.process.communicate(timeout=TIMEOUT_S)
         return subprocess.CompletedProcess(self.process.args, self.process.returncode, stdout, stderr)
+
+    def wait_for_a_child(self) -> None:
+        """Until it has started a process of its own; AssertionError if it ends first."""
+        while len(self.left_behind()) < 2:
+            assert self.process.poll() is None, "it ended before it started anything"
+            time.sleep(POLL_S)
+
+    def is_alone_within(self, seconds: float) -> bool:
+        """Whether everything it started ends in that time."""
+        deadline = time.monotonic() + seconds
+        while self.left_behind() and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return not self.left_behind()
 
     def left_behind(self) -> dict[int, str]:
         """Processes with our mark that still live, by id."""

@@ -151,9 +151,31 @@ def test_ctrl_c_in_a_survey_ends_everything(case: Path, tmp_path: Path) -> None:
 @pytest.mark.anvil
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(16))
-def test_ctrl_c_at_instants_by_lot(mainnet: Path, tmp_path: Path, number: int) -> None:
+def test_ctrl_c_at_instants_by_lot(at_leisure: None, mainnet: Path, tmp_path: Path, number: int) -> None:
     dice = random.Random(number)
     case = mainnet / "public" / "24628607.json.gz"
     world = ["--case", str(case)] if number % 2 else ["--slice", "--blocks", "40"]
     started = Started("run", *world, "--report", "report.json", cwd=tmp_path)
     assert_interrupted(started, tmp_path, dice.uniform(0, SLICE_SECONDS))
+
+
+@pytest.mark.anvil
+def test_impatience_leaves_no_process_either(tmp_path: Path) -> None:
+    """Ctrl-C again and again while the first one is being obeyed."""
+    started = Started("run", "--slice", "--blocks", "40", cwd=tmp_path)
+    started.wait_for_a_child()
+    for _ in range(4):
+        started.process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    completed = started.end()
+    assert completed.returncode in (130, -signal.SIGINT)
+    assert started.is_alone_within(SLICE_SECONDS)
+
+
+@pytest.mark.anvil
+def test_a_killed_agent_takes_its_chain_along(tmp_path: Path) -> None:
+    started = Started("run", "--slice", "--blocks", "40", cwd=tmp_path)
+    started.wait_for_a_child()
+    started.process.kill()
+    started.end()
+    assert started.is_alone_within(SLICE_SECONDS)
