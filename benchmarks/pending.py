@@ -1,7 +1,8 @@
 """A burst of full pending transactions, from the socket to typed values: CPU time of the client.
 
 Against web3.py's persistent provider and against websockets with json. The node that sends is another process, and
-only the client's own processor time counts, so the two cores they may share do not matter. Run with
+only the client's own processor time counts, from the first byte of the burst to the last value, so the two cores they
+may share do not matter. Run with
 `python -m benchmarks.pending`; prints JSON.
 """
 
@@ -11,16 +12,15 @@ import asyncio
 import gc
 import json
 import statistics
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvloop
 
-from agent.chain.mempool import MempoolFeed
+from agent.chain.mempool import MempoolFeed, Watching
 from agent.chain.pending import PendingTransaction
 from agent.chain.websocket import WsRpc
-from benchmarks.flood import COUNT, WATCHED, flooding
+from benchmarks.flood import COUNT, WATCHED, Burst, flooding
 from benchmarks.naive.pending import Hit, by_json, by_web3
 from benchmarks.rounds import ratio
 
@@ -29,22 +29,26 @@ GATE_WEB3 = 40.0
 GATE_JSON = 3.0
 
 
-async def by_feed(url: str, watched: frozenset[str], count: int) -> list[Hit]:
+async def by_feed(burst: Burst, watched: frozenset[str]) -> list[Hit]:
     """The agent's own feed: a reader that takes what has come and converts what is addressed to the watched."""
-    feed = MempoolFeed(lambda: WsRpc.connect(url), chain_id=1)
+    feed = MempoolFeed(lambda: WsRpc.connect(burst.url), chain_id=1)
     task = asyncio.ensure_future(feed.run())
     hits: list[Hit] = []
     seen = 0
     try:
-        while seen < count:
+        while not any(isinstance(event, Watching) for event in await feed.read()):
+            pass
+        burst.start()
+        while seen < burst.count:
             for event in await feed.read():
                 if type(event) is not PendingTransaction:
                     continue
                 seen += 1
                 if event.to in watched:
-                    fee, tip = event.fee_caps_wei
-                    gas, nonce = int(event.gas, 16), int(event.nonce, 16)
-                    hits.append((event.hash, event.value_wei, fee, tip, gas, nonce, event.calldata))
+                    terms = event.terms()
+                    fees = terms.max_fee_wei, terms.max_priority_fee_wei
+                    hits.append((event.hash, terms.value_wei, *fees, terms.gas, terms.nonce, terms.calldata))
+        burst.stop()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -63,7 +67,7 @@ def run(*, count: int = COUNT, rounds: int = ROUNDS) -> dict[str, object]:
     }
     figures: dict[str, list[float]] = {name: [] for name in clients}
     with flooding(count) as url:
-        found = {name: run_loop(client(url, watched, count)) for name, (client, run_loop) in clients.items()}
+        found = {name: run_loop(client(Burst(url, count), watched)) for name, (client, run_loop) in clients.items()}
         if not found["ours"] or not found["ours"] == found["web3"] == found["json"]:
             raise AssertionError("all sides must find the same values before they are timed")
         names = list(clients)
@@ -72,9 +76,11 @@ def run(*, count: int = COUNT, rounds: int = ROUNDS) -> dict[str, object]:
                 client, run_loop = clients[name]
                 gc.collect()
                 gc.freeze()
-                start = time.process_time_ns()
-                run_loop(client(url, watched, count))
-                figures[name].append((time.process_time_ns() - start) / count)
+                gc.disable()
+                burst = Burst(url, count)
+                run_loop(client(burst, watched))
+                figures[name].append(burst.cpu_ns / count)
+                gc.enable()
                 gc.unfreeze()
     by_web3_ratio, by_json_ratio = ratio(figures, "web3", "ours"), ratio(figures, "json", "ours")
     return {

@@ -2,10 +2,10 @@
 
 Theory of operation. `run` connects, checks the chain id, subscribes to `newPendingTransactions` with bodies (a node
 that sends hashes is asked for each body), then reads `txpool_content` once, so that what was waiting before is known
-too. Each hash is delivered once. The socket's callback only decodes and appends; a reader takes everything at
-once with `read`, so that a burst costs one wake-up. When the reader falls behind, the oldest are dropped and a Lost
-event stands in their place; when the connection is gone, a Gap event does: what was pending in between may never
-be seen.
+too. Each hash is delivered once. The socket's callback only appends; a reader decodes and takes everything
+at once with `read`, so that a burst costs one wake-up. When the reader falls behind, the oldest are dropped and a Lost
+event stands in their place; when the connection is gone, a Gap event does: what was pending in between may never be
+seen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -24,7 +24,7 @@ from agent.chain.heads import WRONG_CHAIN
 from agent.chain.jsonrpc import RpcError
 from agent.chain.pending import PendingTransaction, pending_from_json
 from agent.chain.reconnect import Pauses
-from agent.chain.stream import StreamRpc
+from agent.chain.stream import StreamRpc, Subscription
 from agent.errors import OutcomeUnknown, ProtocolError, SetupError
 from agent.eth.hexes import to_quantity
 
@@ -78,7 +78,8 @@ class MempoolFeed:
         self._max_waiting = max_waiting
         self._pauses = Pauses(jitter)
         self._pause = pause
-        self._events: deque[MempoolEvent] = deque()
+        self._waiting: deque[bytes | MempoolEvent] = deque()
+        self._subscription: Subscription[PendingTransaction] | None = None
         self._wake = asyncio.Event()
         self._is_reader_waiting = False
         self._seen: dict[str, None] = {}
@@ -88,20 +89,15 @@ class MempoolFeed:
 
     async def read(self) -> list[MempoolEvent]:
         """All events that wait, at least one; a Lost comes first, as the oldest were dropped."""
-        while not self._events and not self._dropped:
+        while True:
+            if events := self._next_events():
+                return events
             self._wake.clear()
             self._is_reader_waiting = True
             try:
                 await self._wake.wait()
             finally:
                 self._is_reader_waiting = False
-        events: list[MempoolEvent] = []
-        if self._dropped:
-            events.append(Lost(self._dropped))
-            self._dropped = 0
-        events += self._events
-        self._events.clear()
-        return events
 
     async def run(self) -> None:
         """Watches until cancelled. SetupError where the first connection fails or the chain is another."""
@@ -127,7 +123,7 @@ class MempoolFeed:
                 code=WRONG_CHAIN,
                 hint="check the node's URL against the configured chain",
             )
-        subscription = await self._subscribe(rpc)
+        await self._subscribe(rpc)
         self.connections += 1
         content = await self._read_content(rpc)
         self._put(Watching(rpc.peer, content))
@@ -135,43 +131,74 @@ class MempoolFeed:
         try:
             reason = await rpc.wait_closed()
         finally:
-            self.malformed += subscription.malformed
+            # The next connection has another subscription, which could not read these.
+            self._waiting = deque(self._decoded(self._waiting))
             fetcher.cancel()
         raise ProtocolError(f"the connection ended: {reason}", peer=rpc.peer)
 
-    async def _subscribe(self, rpc: StreamRpc) -> Any:
+    async def _subscribe(self, rpc: StreamRpc) -> None:
         try:
-            return await rpc.subscribe(
+            self._subscription = await rpc.subscribe_unread(
                 ["newPendingTransactions", True],
                 PendingTransaction | str,  # type: ignore[arg-type] # a union is a decodable type
-                self.arrived,
+                self._message_arrived,
             )
         except RpcError:
-            return await rpc.subscribe(["newPendingTransactions"], str, self.arrived)
+            await rpc.subscribe(["newPendingTransactions"], str, self._hash_arrived)
 
-    def arrived(self, item: PendingTransaction | str, message: bytes) -> None:
-        """A transaction and the bytes it was read from, or its hash from a node that sends no bodies."""
-        if isinstance(item, str):
-            if item not in self._seen:
-                self._unfetched.append(item)
-                self._has_unfetched.set()
-            return
-        # The path of every transaction of a burst: written out, as each call would cost a tenth of the whole.
-        seen = self._seen
-        if item.hash in seen:
-            self.duplicates += 1
-            return
-        seen[item.hash] = None
-        keep_source(item, "source", message)
-        if len(seen) > MAX_REMEMBERED:
-            del seen[next(iter(seen))]
-        events = self._events
-        events.append(item)
-        if len(events) > self._max_waiting:
-            events.popleft()
+    def _message_arrived(self, message: bytes) -> None:
+        waiting = self._waiting
+        waiting.append(message)
+        if len(waiting) > self._max_waiting:
+            waiting.popleft()
             self._count_lost(1)
         if self._is_reader_waiting:
             self._wake.set()
+
+    def _hash_arrived(self, name: str, _message: bytes = b"") -> None:
+        if name not in self._seen:
+            self._unfetched.append(name)
+            self._has_unfetched.set()
+
+    def _next_events(self) -> list[MempoolEvent]:
+        events: list[MempoolEvent] = []
+        if self._dropped:
+            events.append(Lost(self._dropped))
+            self._dropped = 0
+        entries, self._waiting = self._waiting, deque()
+        return events + self._decoded(entries)
+
+    def _decoded(self, entries: Iterable[bytes | MempoolEvent]) -> list[MempoolEvent]:
+        """Events of what waits, each transaction once."""
+        events: list[MempoolEvent] = []
+        subscription, seen = self._subscription, self._seen
+        # Each transaction of a burst passes here: written out, as a call more would cost a twentieth of the whole.
+        for entry in entries:
+            if not isinstance(entry, bytes):
+                events.append(entry)
+                continue
+            assert subscription is not None
+            try:
+                params = subscription.decode(entry).params
+            except (msgspec.DecodeError, RecursionError):
+                self.malformed += 1
+                continue
+            item = params.result
+            if params.subscription != subscription.id:
+                self.malformed += 1
+            elif type(item) is PendingTransaction:
+                count = len(seen)
+                seen[item.hash] = None
+                if len(seen) == count:
+                    self.duplicates += 1
+                    continue
+                if count >= MAX_REMEMBERED:
+                    del seen[next(iter(seen))]
+                keep_source(item, "source", entry)
+                events.append(item)
+            else:
+                self._hash_arrived(str(item))  # the node was asked for bodies, and sends hashes all the same
+        return events
 
     async def _fetch_bodies(self, rpc: Rpc) -> None:
         while True:
@@ -202,17 +229,24 @@ class MempoolFeed:
         return True
 
     def _take(self, tree: Any) -> None:
+        """One that was asked for."""
         try:
-            source = msgspec.json.encode(tree)
-            self.arrived(pending_from_json(source), source)
+            pending = pending_from_json(msgspec.json.encode(tree))
         except msgspec.DecodeError:
             self.malformed += 1
+            return
+        if pending.hash in self._seen:
+            self.duplicates += 1
+            return
+        self._seen[pending.hash] = None
+        if len(self._seen) > MAX_REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        self._put(pending)
 
     def _put(self, event: MempoolEvent) -> None:
-        events = self._events
-        events.append(event)
-        if len(events) > self._max_waiting:
-            events.popleft()
+        self._waiting.append(event)
+        if len(self._waiting) > self._max_waiting:
+            self._waiting.popleft()
             self._count_lost(1)
         self._wake.set()
 

@@ -1,8 +1,8 @@
 """A pending transaction as the node sends it: what decides is decoded at once, the rest where it matters.
 
-Of a burst of thousands only some touch a pool we know; which ones, `to` and `selector` tell without converting
-anything. The node's bytes are kept, and `transaction` reads from them the value of `agent.eth.transactions`, with
-signature, access list and all, as integers and bytes. Decoding all fields of all of them costs twice as much.
+Of a burst of thousands only some touch a contract we know, which `to` tells. The node's bytes are kept: `terms` reads
+from them fees, value and calldata, `transaction` the value of `agent.eth.transactions` with signature, access list
+and all, as integers and bytes. Decoding all fields of all of them costs twice as much, most of it in memory.
 """
 
 from __future__ import annotations
@@ -38,51 +38,68 @@ class _WireAuthorization(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     v: str | None = None
 
 
-class PendingTransaction(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What is asked of every pending transaction, text as it came. `sender` is the node's word; the sender that
-    counts is recovered from the signature by `transaction().sender`."""
+class PendingTransaction(msgspec.Struct, frozen=True, gc=False):
+    """A transaction's name, whom it calls, and the bytes that say the rest."""
 
     hash: str
-    sender: str = msgspec.field(name="from")
-    nonce: str
-    gas: str
-    value: str
-    input: str
     to: str | None = None
-    gas_price: str | None = None
-    max_fee_per_gas: str | None = None
-    max_priority_fee_per_gas: str | None = None
     source: bytes = msgspec.field(default=b"", name="read from")
     """The message or object that it was read from. The name is none that a node sends."""
 
-    @property
-    def value_wei(self) -> int:
-        return from_quantity(self.value)
-
-    @property
-    def calldata(self) -> bytes:
-        return from_data(self.input)
-
-    @property
-    def fee_caps_wei(self) -> tuple[int, int]:
-        """Fee cap and priority fee, each per gas; a gas price is both."""
-        fee = self.max_fee_per_gas or self.gas_price
-        tip = self.max_priority_fee_per_gas or fee
-        return from_quantity(_present(fee, "maxFeePerGas")), from_quantity(_present(tip, "maxPriorityFeePerGas"))
-
-    @property
-    def selector(self) -> str:
-        """The first four bytes of calldata, as text with 0x; shorter where there are fewer."""
-        return self.input[:10]
+    def terms(self) -> Terms:
+        """What it may spend and what it says. TransactionError for text that is no such value."""
+        try:
+            notification = _terms_notification.decode(self.source)
+            wire = _terms_object.decode(self.source) if notification.params is None else notification.params.result
+            return wire.values()
+        except (ValueError, TypeError) as error:  # msgspec's errors are ValueErrors
+            raise self._refused(error) from error
 
     def transaction(self) -> Transaction:
-        """The values. TransactionError for text that makes no transaction. `raw` of the result checks the hash."""
+        """All values. TransactionError for text that makes no transaction. `raw` of the result checks the hash."""
         try:
             notification = _notification.decode(self.source)
             wire = notification.params.result if notification.params is not None else _object.decode(self.source)
             return wire.values()
-        except (ValueError, TypeError) as error:  # msgspec's errors are ValueErrors
-            raise TransactionError(f"pending transaction {self.hash[:66]}: {str(error)[:160]}") from error
+        except (ValueError, TypeError) as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: Exception) -> TransactionError:
+        return TransactionError(f"pending transaction {self.hash[:66]}: {str(error)[:160]}")
+
+
+class Terms(msgspec.Struct, frozen=True, gc=False):
+    """The fields that decide whether a transaction matters, without its signature."""
+
+    nonce: int
+    gas: int
+    value_wei: int
+    max_fee_wei: int
+    """Fee cap per gas; a gas price is both this and the priority fee."""
+    max_priority_fee_wei: int
+    calldata: bytes
+
+
+class _WireTerms(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    nonce: str
+    gas: str
+    value: str
+    input: str
+    gas_price: str | None = None
+    max_fee_per_gas: str | None = None
+    max_priority_fee_per_gas: str | None = None
+
+    def values(self) -> Terms:
+        fee = self.max_fee_per_gas or self.gas_price
+        tip = self.max_priority_fee_per_gas or fee
+        return Terms(
+            from_quantity(self.nonce),
+            from_quantity(self.gas),
+            from_quantity(self.value),
+            from_quantity(_present(fee, "maxFeePerGas")),
+            from_quantity(_present(tip, "maxPriorityFeePerGas")),
+            from_data(self.input),
+        )
 
 
 def pending_from_json(source: bytes) -> PendingTransaction:
@@ -168,6 +185,14 @@ class _Notification(msgspec.Struct, frozen=True, gc=False):
     params: _Params | None = None
 
 
+class _TermsParams(msgspec.Struct, frozen=True, gc=False):
+    result: _WireTerms
+
+
+class _TermsNotification(msgspec.Struct, frozen=True, gc=False):
+    params: _TermsParams | None = None
+
+
 class _HotParams(msgspec.Struct, frozen=True, gc=False):
     result: PendingTransaction
 
@@ -178,6 +203,8 @@ class _HotNotification(msgspec.Struct, frozen=True, gc=False):
 
 _notification = msgspec.json.Decoder(_Notification)
 _object = msgspec.json.Decoder(_WireTransaction)
+_terms_notification = msgspec.json.Decoder(_TermsNotification)
+_terms_object = msgspec.json.Decoder(_WireTerms)
 _hot_notification = msgspec.json.Decoder(_HotNotification)
 _hot_object = msgspec.json.Decoder(PendingTransaction)
 

@@ -2,8 +2,8 @@
 
 Theory of operation. Each message that arrives is either a notification, whose subscription id leads to its sink, or
 an answer, whose id leads to whoever waits. Sinks are called at once, inside the socket's callback, with the decoded
-result, so they must be short: they put into a bounded queue. A subscription is known from the moment its answer
-arrives, not from when its asker wakes, so that no notification in between is lost.
+result or with the message itself, so they must be short: they put into a bounded queue. A subscription is known from
+the moment its answer arrives, not from when its asker wakes, so that no notification in between is lost.
 
 When the connection ends, everyone who waits gets an error: ProtocolError where repeating changes nothing,
 OutcomeUnknown where the node may have carried out the request. The connection does not come back; whoever owns it
@@ -28,15 +28,19 @@ MAX_OUTSTANDING = 4_096
 """Requests without answer; beyond it the node is not keeping up and more would only queue."""
 _PREFIX_BYTES = 160
 _SUBSCRIPTION = b'"subscription":"'
+_NO_FRONT = b"\0"
+"""No JSON begins so."""
 
 
-class _Params(msgspec.Struct, Generic[T], frozen=True, gc=False):
+class MessageParams(msgspec.Struct, Generic[T], frozen=True, gc=False):
     subscription: str
     result: T
 
 
-class _Message(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    params: _Params[T]
+class Message(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    """A notification."""
+
+    params: MessageParams[T]
 
 
 class _Envelope(msgspec.Struct, frozen=True, gc=False):
@@ -58,26 +62,28 @@ _envelopes = msgspec.json.Decoder(list[_Envelope])
 class Subscription(Generic[T]):
     """One `eth_subscribe`. Notifications that are not of the expected type are counted in `malformed` and dropped."""
 
-    __slots__ = ("_decode", "_sink", "id", "malformed")
+    __slots__ = ("decode", "deliver", "id", "malformed")
 
-    def __init__(self, kind: type[T], sink: Callable[[T, bytes], None]) -> None:
+    def __init__(self, kind: type[T], deliver: Callable[[bytes], None]) -> None:
         # A class built at run time is beyond the type checker; the decoder makes T of it all the same.
-        decoder: msgspec.json.Decoder[_Message[T]] = msgspec.json.Decoder(_Message[kind])  # type: ignore[valid-type]
-        self._decode = decoder.decode
-        self._sink = sink
+        decoder: msgspec.json.Decoder[Message[T]] = msgspec.json.Decoder(Message[kind])  # type: ignore[valid-type]
+        self.decode = decoder.decode
+        self.deliver = deliver
+        """Takes each message as it comes."""
         self.id = ""
         self.malformed = 0
 
-    def deliver(self, message: bytes) -> None:
+    def read(self, message: bytes) -> T | None:
+        """The result in a message; None, and counted, where it is of another type or belongs to another subscription."""
         try:
-            params = self._decode(message).params
+            params = self.decode(message).params
         except (msgspec.DecodeError, RecursionError):
             self.malformed += 1
-            return
+            return None
         if params.subscription == self.id:
-            self._sink(params.result, message)
-        else:
-            self.malformed += 1
+            return params.result
+        self.malformed += 1
+        return None
 
 
 class StreamRpc(JsonRpcClient):
@@ -97,8 +103,9 @@ class StreamRpc(JsonRpcClient):
         self._batches: list[asyncio.Future[bytes]] = []
         self._subscribing: dict[int, Subscription[Any]] = {}
         self._subscriptions: dict[str, Subscription[Any]] = {}
-        self._hot: tuple[bytes, Subscription[Any]] | None = None
-        """How the last notification began, and whose it was: the next one is most often of the same kind."""
+        self._hot_front = _NO_FRONT
+        self._hot_deliver: Callable[[bytes], None] | None = None
+        """How the last notification began, and who took it: the next one is most often of the same kind."""
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.unexpected = 0
         """Messages that belong to nobody: late answers, notifications of subscriptions that were given up."""
@@ -118,7 +125,25 @@ class StreamRpc(JsonRpcClient):
 
         RpcError where the node offers no such subscription.
         """
+
+        def deliver(message: bytes) -> None:
+            result = subscription.read(message)
+            if result is not None:
+                sink(result, message)
+
+        subscription = Subscription(kind, deliver)
+        await self._open(subscription, params)
+        return subscription
+
+    async def subscribe_unread(
+        self, params: Sequence[Any], kind: type[T], sink: Callable[[bytes], None]
+    ) -> Subscription[T]:
+        """Calls `sink` with each message as it is, to be decoded by the subscription later, when its reader comes."""
         subscription = Subscription(kind, sink)
+        await self._open(subscription, params)
+        return subscription
+
+    async def _open(self, subscription: Subscription[Any], params: Sequence[Any]) -> None:
         request_id = next(self._ids)
         self._subscribing[request_id] = subscription
         try:
@@ -131,12 +156,11 @@ class StreamRpc(JsonRpcClient):
             decode_one(body, request_id, peer=self.peer, method="eth_subscribe")
         finally:
             self._subscribing.pop(request_id, None)
-        return subscription
 
     async def unsubscribe(self, subscription: Subscription[Any]) -> None:
         """Nothing more reaches the sink from here on, whatever the node answers."""
         self._subscriptions.pop(subscription.id, None)
-        self._hot = None
+        self._hot_front, self._hot_deliver = _NO_FRONT, None
         await self.call("eth_unsubscribe", [subscription.id])
 
     async def close(self) -> None:
@@ -176,9 +200,8 @@ class StreamRpc(JsonRpcClient):
 
     def _message_arrived(self, message: bytes) -> None:
         """One whole message. What is not JSON-RPC ends the connection."""
-        hot = self._hot
-        if hot is not None and message.startswith(hot[0]):
-            hot[1].deliver(message)
+        if message.startswith(self._hot_front) and self._hot_deliver is not None:
+            self._hot_deliver(message)
             return
         if self._deliver_by_prefix(message):
             return
@@ -204,7 +227,7 @@ class StreamRpc(JsonRpcClient):
         subscription = self._subscriptions.get(message[begin : end - 1].decode("latin-1"))
         if subscription is None:
             return False
-        self._hot = (message[:end], subscription)
+        self._hot_front, self._hot_deliver = message[:end], subscription.deliver
         subscription.deliver(message)
         return True
 

@@ -25,7 +25,8 @@ PONG_WITHIN_S = 5.0
 _UNACKNOWLEDGED_MS = 10_000
 _READ_BYTES = 1 << 16
 """A burst is read in larger pieces than the default 16 kB: 6 % less time for each of its messages."""
-_TEXT = WSMsgType.TEXT
+_CONTROL_BYTES_MAX = 125
+"""RFC 6455, 5.5: no control frame is longer."""
 
 # What picows would log reaches our callers as the reason of `wait_closed`; its text stays off the user's terminal.
 _silent = logging.getLogger("agent.chain.picows")
@@ -115,10 +116,11 @@ class _Listener(WSListener):
         self._fragment_bytes = 0
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.payload_size > _CONTROL_BYTES_MAX and frame.fin and not self._fragments:
+            self._arrived(frame.get_payload_as_bytes())  # nearly every frame; asking for its kind costs as much again
+            return
         kind = frame.msg_type
-        if kind is _TEXT and frame.fin and not self._fragments:  # nearly every frame
-            self._arrived(frame.get_payload_as_bytes())
-        elif kind is WSMsgType.TEXT or kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
+        if kind is WSMsgType.TEXT or kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
             if frame.fin and not self._fragments:
                 self._arrived(frame.get_payload_as_bytes())
             else:

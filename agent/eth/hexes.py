@@ -22,6 +22,12 @@ def to_quantity(value: int) -> str:
 
 def from_quantity(text: str) -> int:
     """Integer of a hex quantity; leading zeros are accepted, as nodes send them for storage."""
+    try:
+        value = int(text, 16)
+        if hex(value) == text and value >= 0:
+            return value  # as nearly every quantity is written; making the text anew is the quickest check of it
+    except (ValueError, TypeError):
+        pass  # said below
     digits = text[2:]
     # int() alone also takes signs, blanks, underscores and the digits of other scripts.
     if not text.startswith("0x") or not digits.isalnum() or not digits.isascii():

@@ -13,6 +13,7 @@ from eth_account import Account
 from agent.chain.mempool import Gap, Lost, MempoolFeed, Watching, pending_to
 from agent.chain.pending import PendingTransaction, pending_from_json
 from agent.chain.rpc import RpcError
+from agent.chain.stream import Subscription
 from agent.chain.websocket import WsRpc
 from agent.errors import SetupError
 from agent.eth.hexes import to_data
@@ -60,7 +61,10 @@ def test_every_transaction_of_a_real_block_decodes_to_its_signed_bytes(mainnet, 
         transaction = pending.transaction()
         assert transaction == decode_transaction(bytes.fromhex(tree["rlp"][2:]))
         assert to_data(transaction.raw) == tree["rlp"]
-        assert pending.selector == tree["input"][:10]
+        terms = pending.terms()
+        assert (terms.nonce, terms.gas, terms.value_wei) == (transaction.nonce, transaction.gas, transaction.value_wei)
+        assert terms.max_fee_wei == (transaction.max_fee_wei if "maxFeePerGas" in tree else int(tree["gasPrice"], 16))
+        assert terms.calldata == transaction.data
 
 
 def test_text_that_makes_no_transaction_says_which_and_why(mainnet):
@@ -92,10 +96,10 @@ async def test_what_waited_before_and_what_comes_after_is_seen_once_and_whole(ch
 @pytest.mark.anvil
 async def test_a_node_that_sends_only_hashes_is_asked_for_the_bodies(chain_node):
     class Terse(WsRpc):
-        async def subscribe(self, params, kind, sink):
+        async def subscribe_unread(self, params, kind, sink):
             if len(params) > 1:
                 raise RpcError("invalid params", rpc_code=-32602)
-            return await super().subscribe(params, kind, sink)
+            return await super().subscribe_unread(params, kind, sink)
 
     await chain_node.call("anvil_setBalance", Account.from_key(KEY).address, hex(10**20))
     async with watching(lambda: Terse.connect(chain_node.ws_url)) as feed:
@@ -131,13 +135,65 @@ async def test_the_wrong_chain_is_refused(chain_node):
         await feed.run()
 
 
+async def flooded(trees: list, **options) -> MempoolFeed:
+    """A feed whose node has sent all of these before anybody reads."""
+    sent = asyncio.Event()
+
+    class Node:
+        peer = "double"
+
+        async def call(self, method, params=()):
+            if method == "eth_chainId":
+                return "0x1"
+            raise RpcError("no such method", rpc_code=-32601)
+
+        async def subscribe_unread(self, params, kind, sink):
+            subscription = Subscription(kind, sink)
+            subscription.id = "0x1"
+            for tree in trees:
+                sink(json.dumps({"params": {"subscription": "0x1", "result": tree}}).encode())
+            return subscription
+
+        async def wait_closed(self):
+            sent.set()
+            await asyncio.Event().wait()
+
+        async def close(self):
+            pass
+
+    async def connect():
+        return Node()
+
+    feed = MempoolFeed(connect, chain_id=1, **options)
+    task = asyncio.ensure_future(feed.run())
+    await sent.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return feed
+
+
 async def test_a_reader_that_is_behind_learns_how_many_it_lost(mainnet):
     case = json.loads(gzip.decompress((mainnet / "public" / "19932148.json.gz").read_bytes()))
     trees = case["transactions"][:10]
-    feed = MempoolFeed(lambda: WsRpc.connect("ws://127.0.0.1:1"), chain_id=1, max_waiting=4)
-    for tree in [*trees, trees[-1]]:
-        source = json.dumps(tree).encode()
-        feed.arrived(pending_from_json(source), source)
+    feed = await flooded(trees, max_waiting=4)
     events = await feed.read()
-    assert events[0] == Lost(6) and [event.hash for event in events[1:]] == [tree["hash"] for tree in trees[6:]]
-    assert feed.lost == 6 and feed.duplicates == 1
+    assert events[0] == Lost(7) and [event.hash for event in events[1:-1]] == [tree["hash"] for tree in trees[7:]]
+    assert isinstance(events[-1], Watching) and feed.lost == 7
+
+
+async def test_each_transaction_of_a_flood_comes_once_in_order_and_what_is_none_is_counted(mainnet):
+    case = json.loads(gzip.decompress((mainnet / "public" / "19932148.json.gz").read_bytes()))
+    trees = case["transactions"][:10]
+    feed = await flooded([*trees, trees[3], {"hash": 5}, 7, "0x" + "ab" * 32, trees[0]])
+    events = await feed.read()
+    assert [event.hash for event in events[:-1]] == [tree["hash"] for tree in trees]
+    assert [event.transaction().hash.hex() for event in events[:-1]] == [tree["hash"][2:] for tree in trees]
+    assert (feed.duplicates, feed.malformed, feed.lost) == (2, 2, 0)
+
+
+async def test_what_waits_when_the_connection_ends_is_still_read(mainnet):
+    case = json.loads(gzip.decompress((mainnet / "public" / "19932148.json.gz").read_bytes()))
+    trees = case["transactions"][:10]
+    feed = await flooded(trees)
+    feed._subscription = None  # as another connection replaces it
+    assert [event.hash for event in (await feed.read())[:-1]] == [tree["hash"] for tree in trees]
