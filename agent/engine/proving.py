@@ -13,7 +13,7 @@ import msgspec
 from agent.chain.discovery import PoolRecord
 from agent.dex.pool import LeftOut
 from agent.eth.units import Address
-from agent.sim.pool_probe import Prober
+from agent.sim.pool_probe import Prober, TokenVerdict
 
 
 async def prove_pools(
@@ -31,7 +31,7 @@ async def prove_pools(
     left_out: list[LeftOut] = []
     for record in records:
         if (verdict := taxed.get(record.address)) is not None:
-            left_out.append(LeftOut(record.address, "taxed_token", f"0x{verdict.token.hex()}: {verdict.detail}"))
+            left_out.append(LeftOut(record.address, "taxed_token", _taxed(verdict)))
         elif record.is_proved or record.kind != "v2":
             proved.append(record)
         else:
@@ -41,3 +41,9 @@ async def prove_pools(
             else:
                 proved.append(msgspec.structs.replace(record, fee_pips=proof.fee_pips, is_proved=True))
     return proved, left_out
+
+
+def _taxed(verdict: TokenVerdict) -> str:
+    """What was seen, and on what it rests: an exemption from the tax may lie in a slot that the state lacks."""
+    seen = f"0x{verdict.token.hex()}: {verdict.detail}"
+    return seen if not verdict.missing else f"{seen}, {len(verdict.missing)} unknown slots taken as zero"
