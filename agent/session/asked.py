@@ -12,6 +12,7 @@ import msgspec
 
 from agent.engine.settings import HuntSettings
 from agent.errors import SetupError
+from agent.journal.writer import FILE_NAME as JOURNAL_NAME
 from agent.requests import RunRequest, WorldKind, WorldRequest
 from agent.session.files import write_json
 
@@ -42,7 +43,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def remember(folder: Path, request: RunRequest, hunt: HuntSettings) -> None:
-    """Write it before the run begins, so that even one that broke off can be repeated."""
+    """Write it before the run begins, so that even one that broke off can be repeated.
+
+    A folder with a journal is another run's, and refused a moment later: its own file stays as it is.
+    """
+    if (folder / JOURNAL_NAME).exists():
+        return
     case = request.world.case
     asked = Asked(
         world=request.world.kind,

@@ -60,7 +60,10 @@ def why(request: JournalRequest, say: Say) -> Answer:
     found = [record for record in open_run(request.run).records() if names(record, request.subject)]
     if not found:
         return Answer(data=[], text=f"no record names {request.subject}", exit_code=1)
-    return Answer(data=[record_object(record) for record in found], text="\n".join(line(record) for record in found))
+    return Answer(
+        data=[record_object(record) for record in found],
+        text="\n".join(line(record, of=request.subject) for record in found),
+    )
 
 
 def names(record: Record, subject: str) -> bool:
@@ -128,5 +131,18 @@ def limits_of(reader: JournalReader) -> RiskLimits:
         raise CorruptJournal("the first record holds no limits", path=str(reader.path), sequence=0) from None
 
 
-def line(record: Record) -> str:
-    return f"{record.sequence:>8}  {kind_of(record):<7}  {record.payload.decode()}"
+def line(record: Record, *, of: str = "") -> str:
+    """A record for a person's eyes, with everything that is not empty; of several effects only those that name `of`."""
+    content = json.loads(record.payload)
+    steps = content if isinstance(content, list) else [content]
+    if of:
+        steps = [step for step in steps if any(word.startswith(of) for word in words(step))]
+    return f"{record.sequence:>8}  {kind_of(record):<7}  " + "  |  ".join(map(_step, steps))
+
+
+def _step(step: dict[str, object]) -> str:
+    shown = [str(step.get("type", ""))]
+    for name, value in step.items():
+        if name != "type" and value not in (None, "", [], {}):
+            shown.append(f"{name}={value if isinstance(value, str | int) else json.dumps(value)}")
+    return " ".join(filter(None, shown))

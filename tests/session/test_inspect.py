@@ -77,6 +77,14 @@ async def test_a_deep_replay_of_the_slice_finds_the_same_events_and_effects(mev_
     again = await mev_agent("replay", tmp_path / "run", "--deep", "--verify", "--json")
     assert again.code == 0, again.stdout
     assert again.content["differences"] == [] and again.content["events"] > 0
+    asked = tmp_path / "run" / "asked.json"
+    asked.write_text(asked.read_text().replace('"share_bps": 9000', '"share_bps": 8000'))
+    other = await mev_agent("replay", tmp_path / "run", "--deep", "--verify")
+    assert other.code == 1 and "now" in other.stdout
+    assert (await mev_agent("replay", tmp_path / "run", "--verify")).code == 0, "the journal itself is as it was"
+    asked.unlink()
+    unknown = await mev_agent("replay", tmp_path / "run", "--deep")
+    assert unknown.code == 4 and "how the run was asked for" in unknown.stderr
 
 
 async def test_a_subject_that_is_none_and_a_run_that_is_not_there_are_told(mev_agent: Command, tmp_path: Path) -> None:

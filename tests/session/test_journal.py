@@ -13,10 +13,12 @@ import pytest
 from agent.cli import main
 from agent.core.events import HaltAsked
 from agent.core.step import Core
+from agent.engine.settings import HuntSettings
 from agent.errors import SetupError
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
-from agent.requests import JournalRequest, ReplayRequest
+from agent.requests import JournalRequest, ReplayRequest, RunRequest, WorldRequest
+from agent.session.asked import recall, remember
 from agent.session.journal import export, replay, tail, verify, why
 from tests.core.test_step import EXECUTED, FOUND, HEAD, LIMITS
 
@@ -61,6 +63,8 @@ def test_why_gives_every_record_of_one_opportunity_and_no_other(run: str) -> Non
     kinds = [row["kind"] for row in found.data]
     assert kinds.count("event") == 2 and "effects" in kinds
     assert all(FOUND.id in json.dumps(row["content"]) for row in found.data)
+    assert all(FOUND.id in line for line in found.text.splitlines())
+    assert f"execute id={FOUND.id}" in found.text
     assert why(JournalRequest(run=run, subject="nothing-like-it"), say).exit_code == 1
 
 
@@ -126,3 +130,15 @@ def test_the_commands_reach_it_and_a_missing_run_is_told(run: str, capsys: pytes
     assert capsys.readouterr().out.count("identical") == 1
     assert main(["journal", "verify", run + "-absent"]) == 4
     assert "no journal" in capsys.readouterr().err
+
+
+def test_a_second_run_into_the_same_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    JournalWriter(folder, Run("r", "1", {}), monotonic_ns=0, wall_ns=0).close()
+    (folder / "asked.json").write_text("the first")
+    hunt = HuntSettings(start_tokens=(), max_hops=2, share_bps=0, limits=LIMITS)
+    remember(folder, RunRequest(world=WorldRequest()), hunt)
+    assert (folder / "asked.json").read_text() == "the first"
+    remember(tmp_path / "other", RunRequest(world=WorldRequest(), leave_out=(b"\x01" * 32,), seed=4), hunt)
+    again = recall(tmp_path / "other")
+    assert (again.request.seed, again.request.leave_out, again.hunt) == (4, (b"\x01" * 32,), hunt)

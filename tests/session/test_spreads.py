@@ -89,6 +89,8 @@ def test_prices_and_amounts_are_shown_rounded_down_and_never_through_a_float() -
     pool = PoolView(A, "v2", 3_000, 2 * 10**6, 3 * 10**18, ())
     spread = Spread(A, B, A, A, 0, 0, (pool, pool))
     assert mid_price(pool, spread, names) == "0.666666"
+    tiny = PoolView(A, "v2", 3_000, 20, 3 * 10**18, ())
+    assert mid_price(tiny, spread, names) == "0.00000666666"
     assert bps(-12_345) == "-123.45" and bps(7) == "+0.07"
     assert units(1_999_999, 6) == "1.999999" and units(123_456_789_012, 6) == "123456" and units(5, 0) == "5"
 
