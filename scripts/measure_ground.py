@@ -67,6 +67,7 @@ class Ground:
         self.say = say
         self._cases: dict[int, Case] = {}
         self._surveys: dict[tuple[int, bool], Report] = {}
+        self._commanded: dict[tuple[str, ...], Report] = {}
         self._scratch = tempfile.TemporaryDirectory(prefix="mev-agent-measure-")
         self.scratch = Path(self._scratch.name)
         self.settings = load_settings([], overrides={}).settings
@@ -131,12 +132,13 @@ class Ground:
 
     def command(self, *arguments: str) -> Report:
         """The same through the real command: the report that it writes, as `data`."""
-        target = self.scratch / f"{len(list(self.scratch.iterdir()))}.json"
-        completed = mev_agent(*arguments, "--report", str(target), cwd=self.scratch)
-        if completed.returncode:
-            raise RuntimeError(f"mev-agent {' '.join(arguments)} ended {completed.returncode}: {completed.stderr}")
-        data: Report = orjson.loads(target.read_bytes())["data"]
-        return data
+        if arguments not in self._commanded:
+            target = self.scratch / f"{len(self._commanded)}.json"
+            completed = mev_agent(*arguments, "--report", str(target), cwd=self.scratch)
+            if completed.returncode:
+                raise RuntimeError(f"mev-agent {' '.join(arguments)} ended {completed.returncode}: {completed.stderr}")
+            self._commanded[arguments] = orjson.loads(target.read_bytes())["data"]
+        return self._commanded[arguments]
 
 
 def mev_agent(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,7 @@
 """What the project promises, measured on some of the archived blocks and the slice, by the checks of scripts/measure.py.
 
-The quick ones run on three blocks; on all of them where time is given (`make soak`). Each check is also shown something false, which it must see.
+The quick ones run on three blocks; on all of them where time is given (`make soak`). Each check is also shown
+something false, which it must see.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def ground(mainnet: Path) -> Iterator[Ground]:
 def one_block(ground: Ground) -> Iterator[Ground]:
     """The block of the great opportunity alone."""
     made = Ground((LANDING,))
-    made._surveys = ground._surveys
+    made._surveys, made._commanded = ground._surveys, ground._commanded
     yield made
     made.close()
 
