@@ -41,6 +41,7 @@ from agent.ports import Clock
 from agent.sim.node import NodeSimulator
 from agent.strategies.arb.cycles import index_cycles
 from agent.strategies.arb.select import best_compatible
+from agent.strategies.arb.sizing import finest_size
 from agent.venues.onchain.endpoints import FLASHBOTS, Endpoint
 from agent.venues.onchain.relay import RelayClient
 from agent.venues.onchain.signer import RelaySigner
@@ -113,6 +114,7 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
             relays=[client],
             chain_id=case.chain_id,
             settings=settings,
+            size=finest_size,  # as the survey: a row of either repeats to the last unit in the other
         )
         try:
             return await _hunt(world, hunter, appraiser, builder, asked)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from agent.core.codes import Code
 from agent.core.effects import Cancel, Drop, Effect, Execute, Hold, Submit
@@ -43,11 +43,13 @@ from agent.journal.writer import JournalWriter
 from agent.ports import Clock
 from agent.sim.simulator import BlockEnv, Call
 from agent.strategies.arb.cycles import CycleIndex
+from agent.strategies.arb.locate import Route
 from agent.strategies.arb.opportunity import Opportunity
 from agent.strategies.arb.rotations import rotated
 from agent.strategies.arb.screen import Screen
 from agent.strategies.arb.search import find_opportunities
 from agent.strategies.arb.select import best_compatible
+from agent.strategies.arb.sizing import Sized, best_size
 from agent.venues.onchain.nonces import Claim, NonceLedger
 from agent.venues.onchain.relay import RelayClient
 
@@ -73,7 +75,9 @@ class Hunter:
         relays: Sequence[RelayClient],
         chain_id: int,
         settings: HuntSettings,
+        size: Callable[[Route], Sized | None] = best_size,
     ) -> None:
+        """`size` gives the most profitable input of a route: the fast one on a chain, the finest where time stands."""
         self._core = core
         self._journal = journal
         self._clock = clock
@@ -82,6 +86,7 @@ class Hunter:
         self._appraiser = appraiser
         self._cycles = cycles
         self._screen = screen
+        self._size = size
         self._sender = Sender(operators=operators, relays=relays, chain_id=chain_id, clock=clock)
         self._nonces = {signer.address: 0 for signer in operators}
         self._ledger = NonceLedger(self._nonces)
@@ -123,8 +128,10 @@ class Hunter:
             found = list(ahead.found)
         if self._settings.only:
             # Named opportunities may begin in another start token than the agent would choose.
-            tokens = self._settings.start_tokens
-            found += [turned for one in found for turned in rotated(one, pools, before=before, start_tokens=tokens)]
+            tokens, size = self._settings.start_tokens, self._size
+            found += [
+                turned for one in found for turned in rotated(one, pools, before=before, start_tokens=tokens, size=size)
+            ]
         searched = self._clock.monotonic_ns()
         self.stages.add("search", searched - started)
         admitted = [opportunity for opportunity in found if self._admit(opportunity, target, env)]
@@ -316,6 +323,7 @@ class Hunter:
             after_transaction=None if target is None else target.hash,
             before=before,
             screen=self._screen,
+            size=self._size,
         )
 
     def _aimed(self) -> BlockEnv:
