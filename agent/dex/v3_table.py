@@ -95,11 +95,13 @@ class StepTable:
         after_fee = rest * self._factor // PIPS
         if self.zero_for_one:
             product = after_fee * price
-            if liquidity_x96 + product < UINT256:
-                reached = -(-liquidity_x96 * price // (liquidity_x96 + product))
+            total = liquidity_x96 + product
+            if total < UINT256:
+                # The price falls to ceil(L p / total), and p - ceil(L p / total) = floor(p product / total).
+                fall = product * price // total
             else:
-                reached = -(-liquidity_x96 // (liquidity_x96 // price + after_fee))
-            output += liquidity * (price - reached) >> 96
+                fall = price + -liquidity_x96 // (liquidity_x96 // price + after_fee)
+            output += liquidity * fall >> 96
         else:
             moved = (after_fee << 96) // liquidity
             # floor(floor(x / m) / n) = floor(x / (m n))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,9 @@ from agent.dex.tick_math import (
 )
 from agent.dex.v2 import V2Pool
 from agent.dex.v3 import SwapResult, V3Pool
+from agent.dex.v3_step import exact_in_step
+from agent.dex.v3_table import StepTable
+from agent.dex.v3_ticks import TickMap
 from agent.eth.units import Address
 from tests.dex.contract_oracle import V3_KINDS
 from tests.dex.random_pools import random_v2, random_v3
@@ -161,3 +165,15 @@ def test_the_ends_of_the_tick_domain_are_the_contracts() -> None:
     assert sqrt_ratio_at_tick(MIN_TICK) == MIN_SQRT_RATIO
     assert sqrt_ratio_at_tick(MAX_TICK) == MAX_SQRT_RATIO
     assert tick_at_sqrt_ratio(MAX_SQRT_RATIO - 1) == MAX_TICK - 1
+
+
+@pytest.mark.parametrize("amount", [2**97 + 12_345, 2**100 + 1, 2**104 + 7])
+def test_a_product_past_256_bits_rounds_as_the_contract_does(amount):
+    """Only the widest tick spacing lets one step reach so far that the contract takes its other formula."""
+    spacing, tick, liquidity, fee = 16_383, 881_000, 2**120, 3_000
+    price = sqrt_ratio_at_tick(tick)
+    ticks = TickMap({}, tick_spacing=spacing, known_words=None)
+    table = StepTable(ticks, sqrt_price_x96=price, tick=tick, liquidity=liquidity, fee_pips=fee, zero_for_one=True)
+    step = exact_in_step(price, MIN_SQRT_RATIO + 1, liquidity, amount, fee)
+    assert (liquidity << 96) + amount * price >= 2**256 and step.sqrt_price_x96 > MIN_SQRT_RATIO + 1
+    assert table.quote_exact_in(amount)[:2] == (amount, step.amount_out)

@@ -40,7 +40,7 @@ STEP_MUTANTS = [
 ]  # fmt: skip
 TABLE_MUTANTS = [
     ("v3_table", "after_fee = rest * self._factor // PIPS", "after_fee = -(-rest * self._factor // PIPS)"),
-    ("v3_table", "reached = -(-liquidity_x96 * price // (liquidity_x96 + product))", "reached = liquidity_x96 * price // (liquidity_x96 + product)"),
+    ("v3_table", "fall = product * price // total", "fall = -(-product * price // total)"),
     ("v3_table", "moved = (after_fee << 96) // liquidity\n", "moved = -(-(after_fee << 96) // liquidity)\n"),
     ("v3_table", "cost, output, price, liquidity, liquidity_x96, crossed = self.entries[bisect_right(self.costs, amount_in) - 1]", "cost, output, price, liquidity, liquidity_x96, crossed = self.entries[bisect_right(self.costs, amount_in + 1) - 1]"),
     ("v3_table", "after = liquidity - net if self.zero_for_one else liquidity + net", "after = liquidity + net if self.zero_for_one else liquidity - net"),
