@@ -37,12 +37,16 @@ CHECKS: dict[str, Callable[[Ground], Checked]] = {
 def table(checked: Checked) -> list[list[str]]:
     """Header and rows as text."""
     columns = list(dict.fromkeys(key for row in checked.rows for key in row))
-    return [columns, *([_cell(row.get(column)) for column in columns] for row in checked.rows)]
+    return [columns, *([_cell(column, row.get(column)) for column in columns] for row in checked.rows)]
 
 
-def _cell(value: object) -> str:
+def _cell(column: str, value: object) -> str:
     if value is None:
         return "–"
+    if column == "block":
+        return str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {part}" for key, part in value.items())
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:_}".replace("_", " ") if abs(value) >= 100_000 else str(value)
     return str(value)
@@ -64,7 +68,7 @@ def as_markdown(checked: Checked, seconds: float) -> str:
         f"`python scripts/measure.py {checked.name}`, {seconds:.0f} s: "
         + ("holds" if not checked.failures else f"{len(checked.failures)} failures")
         + ". "
-        + "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in checked.figures.items()),
+        + "; ".join(f"{key.replace('_', ' ')} {_cell(key, value)}" for key, value in checked.figures.items()),
         "",
     ]
     if checked.rows:
