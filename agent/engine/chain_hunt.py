@@ -9,25 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
 from agent.chain.headers import Header
 from agent.chain.pending import PendingTransaction
 from agent.core.events import HeadSeen
 from agent.dex.pool import StateName
 from agent.dex.routers.plan import NotUnderstood
 from agent.engine.chain_view import ChainView
-from agent.engine.execution import execution_of
 from agent.engine.forecast import NOTHING_AHEAD, Ahead, Forecast, predict
 from agent.engine.hunter import Hunter
 from agent.engine.tracked import Target, Tracked
 from agent.eth.fees import next_base_fee
 from agent.eth.hexes import to_data
 from agent.eth.transactions import Transaction, TransactionError
-from agent.eth.units import Gas, Wei
+from agent.eth.units import SLOT_S, Gas, Wei
 from agent.sim.simulator import BlockEnv, Call, Simulation, Simulator, call_from_transaction
-
-SLOT_S = 12
 
 
 def next_env(header: Header) -> BlockEnv:
@@ -87,20 +82,19 @@ class ChainHunt:
         simulations = await self._simulator.simulate(batch, env)
         later = iter(simulations[len(calls) :])
         for transaction, call, simulation, (forecast, early) in zip(payable, calls, simulations, ahead, strict=False):
-            measured = {id_: execution_of(next(later), position=1) for id_ in early.calls}
+            behind = [next(later) for _ in early.calls]
             is_foretold = self._compare(forecast, transaction, simulation)
             if not simulation.is_known or not simulation.calls or not simulation.calls[0].is_success:
                 continue
             pools, touched = self.view.pools.apply(simulation.calls[0].logs)
             if touched:
-                known = {id_: execution for id_, execution in measured.items() if execution.is_known}
                 await self.hunter.on_moment(
                     pools,
                     before=self.view.pools,
                     touched=touched,
                     state=StateName(self.view.header.hash, None),
                     target=Target(transaction.hash, transaction.raw, None, (call,)),
-                    ahead=replace(early, measured=known) if is_foretold and early.was_searched else None,
+                    ahead=early.measured_as(behind) if is_foretold and early.was_searched else None,
                 )
 
     def _look_ahead(

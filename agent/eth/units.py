@@ -19,3 +19,5 @@ ZERO_ADDRESS = Address(bytes(20))
 WEI_PER_GWEI = 10**9
 WEI_PER_ETHER = 10**18
 UINT256_MAX = 2**256 - 1
+SLOT_S = 12
+"""Seconds between two slots of mainnet (consensus specification, SECONDS_PER_SLOT)."""

@@ -18,11 +18,12 @@ from agent.devnet.front import Front
 from agent.devnet.identities import Identities, throwaway_secret
 from agent.devnet.mempool import Mempool
 from agent.devnet.relay import Relay
-from agent.devnet.slice.flow import SLOT_S, SliceFlow
+from agent.devnet.slice.flow import SliceFlow
 from agent.devnet.slice_run import SliceWorld
 from agent.engine.executor import Executor
 from agent.errors import SetupError
 from agent.eth.hexes import address_text, to_data
+from agent.eth.units import SLOT_S
 from agent.requests import Answer, DevnetRequest, Say
 
 WATCH_S = 1.0
@@ -168,7 +169,7 @@ async def _build_for_ever(builder: Builder) -> None:
 
 def _pace_note(request: DevnetRequest) -> str:
     if request.pace == "real":
-        return f"a block every {SLOT_S:.0f} s, or by evm_mine"
+        return f"a block every {SLOT_S} s, or by evm_mine"
     return "a block by evm_mine alone"
 
 

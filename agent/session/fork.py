@@ -9,6 +9,7 @@ from agent.chain.known_pools import KNOWN_TOKENS
 from agent.devnet.builder import Ordering
 from agent.devnet.fork_run import ForkRun, run_fork
 from agent.engine.settings import HuntSettings
+from agent.eth.units import SLOT_S
 from agent.ports import Clock
 from agent.requests import Answer, RunRequest, Say
 from agent.session.asked import remember
@@ -16,7 +17,6 @@ from agent.session.reporting import answer_of
 from agent.settings import Settings
 
 DEFAULT_FORK_BLOCKS = 3
-SLOT_S = 12.0
 
 
 def fork_answer(

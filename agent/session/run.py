@@ -13,7 +13,7 @@ from agent.devnet.mainnet import START_TOKENS
 from agent.devnet.slice.design import design_slice
 from agent.devnet.slice_run import SliceRun, run_slice
 from agent.engine.settings import HuntSettings
-from agent.eth.units import Hash32
+from agent.eth.units import SLOT_S, Hash32
 from agent.ports import SystemClock
 from agent.requests import Answer, RunRequest, Say
 from agent.session.asked import remember
@@ -99,7 +99,6 @@ def case_run(request: RunRequest, hunt: HuntSettings, case: Case, run_id: str, f
 
 
 DEFAULT_SLICE_BLOCKS = 8
-SLOT_S = 12.0
 
 
 def _run_slice(request: RunRequest, settings: Settings, say: Say) -> Answer:

@@ -22,7 +22,7 @@ from agent.devnet.case import load_case
 from agent.devnet.case_world import CaseWorld
 from agent.devnet.mainnet import WETH
 from agent.devnet.slice import pool_records
-from agent.devnet.slice.flow import SLOT_S, SliceFlow
+from agent.devnet.slice.flow import SliceFlow
 from agent.devnet.slice_run import SliceWorld
 from agent.dex.pool import Completeness
 from agent.dex.pool_set import PoolSet, pair_of
@@ -31,7 +31,7 @@ from agent.engine.chain_view import ChainView
 from agent.errors import OutcomeUnknown, ProtocolError, SetupError, UsageError
 from agent.eth.hexes import to_quantity
 from agent.eth.keccak import keccak256
-from agent.eth.units import WEI_PER_ETHER, Address
+from agent.eth.units import SLOT_S, WEI_PER_ETHER, Address
 from agent.observe.spread_table import spread_rows, spread_table
 from agent.requests import Answer, Say, SpreadsRequest, WorldRequest
 
@@ -86,7 +86,7 @@ async def _slice(request: SpreadsRequest, say: Say) -> AsyncGenerator[Answer]:
             yield _answer(view.pools, names, world="slice", block=view.header.number, mode="devnet")
             if not request.is_watched:
                 return
-            say(f"a block every {SLOT_S:.0f} s; Ctrl-C ends it")
+            say(f"a block every {SLOT_S} s; Ctrl-C ends it")
             async with SliceFlow(world.slice, world.builder, seed=0, slot_s=None) as flow:
                 while True:
                     await asyncio.sleep(SLOT_S)

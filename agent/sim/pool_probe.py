@@ -205,14 +205,14 @@ def _token_verdict(token: Address, pool: Address, *, amount: int, before: int, r
         return TokenVerdict(token, pool, None, "a plain transfer reverts for a stranger", run.missing)
     received = int.from_bytes(run.calls[1].return_data[:32], "big")
     if received != amount:  # then the way back reverts: the probe does not hold what it should return
-        return TokenVerdict(token, pool, False, f"of {amount} sent by the pool {received} arrived", run.missing)
+        detail = f"of {amount} sent by the pool {received} arrived"
+        return TokenVerdict(token, pool, _false_if_known(run), detail, run.missing)
     if not all(call.is_success for call in run.calls):
         return TokenVerdict(token, pool, None, "a plain transfer reverts for a stranger", run.missing)
     after = int.from_bytes(run.calls[3].return_data[:32], "big")
     if after != before:
-        return TokenVerdict(
-            token, pool, False, f"of {amount} sent to the pool {amount - before + after} arrived", run.missing
-        )
+        detail = f"of {amount} sent to the pool {amount - before + after} arrived"
+        return TokenVerdict(token, pool, _false_if_known(run), detail, run.missing)
     return TokenVerdict(token, pool, True, "", run.missing)
 
 
@@ -224,4 +224,10 @@ def _move_verdict(token: Address, sender: Address, *, amount: int, run: Simulati
         return TokenVerdict(token, sender, None, "the transfer reverts", run.missing)
     arrived = int.from_bytes(after.return_data[:32], "big") - int.from_bytes(before.return_data[:32], "big")
     detail = "" if arrived == amount else f"of {amount} sent {arrived} arrive"
-    return TokenVerdict(token, sender, arrived == amount, detail, run.missing)
+    is_plain = True if arrived == amount else _false_if_known(run)
+    return TokenVerdict(token, sender, is_plain, detail, run.missing)
+
+
+def _false_if_known(run: Simulation) -> bool | None:
+    """A tax that was seen on state taken as zero is no tax: an exemption may stand in the slot that is missing."""
+    return None if run.missing else False

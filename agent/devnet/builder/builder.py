@@ -24,10 +24,9 @@ from agent.errors import Rejected
 from agent.eth.fees import next_base_fee
 from agent.eth.hexes import from_quantity, to_data, to_quantity
 from agent.eth.keccak import keccak256
-from agent.eth.units import Address, Gas, Wei
+from agent.eth.units import SLOT_S, Address, Gas, Wei
 from agent.sim.simulator import BlockEnv
 
-SLOT_S = 12
 REMEMBERED_BLOCKS = 64
 """Reorgs deeper than this publish only what the last of these blocks held."""
 OTHER_FEE_RECIPIENT = Address(keccak256(b"mev-agent devnet other builder")[12:])

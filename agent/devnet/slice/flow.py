@@ -13,8 +13,7 @@ from typing import Self
 from agent.devnet.builder import Builder, BuiltBlock
 from agent.devnet.slice.traffic import Traffic
 from agent.devnet.slice.world import Slice
-
-SLOT_S = 12.0
+from agent.eth.units import SLOT_S
 
 
 class SliceFlow:

@@ -34,9 +34,8 @@ from agent.dex.tick_math import tick_at_sqrt_ratio
 from agent.errors import SetupError
 from agent.eth.hexes import address_text, from_data, from_quantity, to_data, to_quantity
 from agent.eth.keccak import keccak256
-from agent.eth.units import WEI_PER_ETHER, Address
+from agent.eth.units import SLOT_S, WEI_PER_ETHER, Address
 
-SLOT_S = 12
 SETUP_BLOCKS = 4
 ANVIL_FLAGS = (
     "--number",
