@@ -48,8 +48,9 @@ class Screen:
                 is_token0 = hop.token_in == self._index.token0_by_pool[hop.pool]
                 edges[position, number] = edge if is_token0 else edge + 1
         self._cycle_edges = edges
+        # As bytes, because joining forty of them takes a fifth of what numpy takes to join forty arrays.
         self._cycles_by_pool = {
-            address: np.array(numbers, dtype=np.intp) for address, numbers in self._index.by_pool.items()
+            address: np.array(numbers, dtype=np.intp).tobytes() for address, numbers in self._index.by_pool.items()
         }
         self._pools = pools
         self._update(pools)
@@ -85,9 +86,10 @@ class Screen:
         groups = [cycles_of[address] for address in touched if address in cycles_of]
         if not groups:
             return []
-        numbers = np.concatenate(groups)
+        numbers = np.frombuffer(b"".join(groups), dtype=np.intp)
         passing = numbers[self._sums(self._cycle_edges.take(numbers, axis=1)) > -SLACK]
-        return sorted(set(passing.tolist()))
+        passing.sort()
+        return list(dict.fromkeys(passing.tolist()))  # a cycle through two of the pools is there twice
 
     def _sums(self, edges: _Integers) -> npt.NDArray[np.float64]:
         """Summed log rates of cycles, one row of edges a hop."""
