@@ -36,7 +36,7 @@ from agent.engine.chain_view import ChainView
 from agent.engine.executor import Executor
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
-from agent.engine.result import BlockResult, RunResult
+from agent.engine.result import BlockResult, Ending, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
 from agent.errors import OutcomeUnknown, ProtocolError, SetupError
@@ -70,6 +70,10 @@ class HeadSimulator:
         self._engine = engine
         self._here = engine
         self._overrides = overrides
+
+    def use(self, engine: Simulator) -> None:
+        """From now on ask another node, or the same one over another connection."""
+        self._engine = self._here = engine
 
     def stand_on(self, head: Hash32) -> None:
         """From now on the state is that of this block, however far the node has gone since."""
@@ -110,6 +114,8 @@ class ShadowRun(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run_shadow(asked: ShadowRun, clock: Clock, say: Callable[[str], None]) -> tuple[RunResult, bool]:
     """Watch until `blocks` slots have passed or the task is cancelled; what was seen, and whether it was cancelled."""
+    journal: JournalWriter | None = None
+    shadow: Shadow | None = None
     rpc = await open_node(asked.url, chain_id=asked.chain_id)
     try:
         engine = await probe_engine(rpc)
@@ -120,14 +126,13 @@ async def run_shadow(asked: ShadowRun, clock: Clock, say: Callable[[str], None])
             monotonic_ns=clock.monotonic_ns(),
             wall_ns=clock.wall_ns(),
         )
-        try:
-            shadow = Shadow(asked, rpc, HeadSimulator(engine, asked.overrides), journal, clock, say)
-            await _watch(shadow, asked, say)
-            return shadow.finish(), shadow.was_stopped
-        finally:
-            journal.close()
+        shadow = Shadow(asked, rpc, HeadSimulator(engine, asked.overrides), journal, clock, say)
+        await _watch(shadow, asked, say)
+        return shadow.finish(), shadow.was_stopped
     finally:
-        await rpc.close()
+        if journal is not None:
+            journal.close()
+        await (rpc if shadow is None else shadow.rpc).close()
 
 
 async def _watch(shadow: Shadow, asked: ShadowRun, say: Callable[[str], None]) -> None:
@@ -217,7 +222,9 @@ class Shadow:
             executor_code_hash=to_data(asked.executor.code_hash),
         )
         self._asked = asked
-        self._rpc = rpc
+        self.rpc = rpc
+        """The connection over which state is asked; whoever made this closes it in the end."""
+        self._is_cut_off = False
         self._simulator = simulator
         self._journal = journal
         self._clock = clock
@@ -251,6 +258,7 @@ class Shadow:
             raise SetupError(f"the chain cannot be followed: {event.reason}", hint="start again, or use another node")
         if isinstance(event, FeedDown):
             self._say(f"no connection: {event.reason}")
+            self._is_cut_off = True
         elif isinstance(event, FeedUp):
             self._say(f"watching {event.peer}")
         else:
@@ -259,7 +267,7 @@ class Shadow:
                 return
             try:
                 await self._move(event, is_newest=is_newest)
-            except (ProtocolError, OutcomeUnknown) as error:
+            except (ProtocolError, OutcomeUnknown, SetupError) as error:
                 # The node moved on or failed while it was asked: the next head starts from a fresh read.
                 self._say(f"block {event.header.number} could not be read: {error.message}")
                 self._hunt = None
@@ -286,7 +294,7 @@ class Shadow:
         chosen = await self._hunt.close()
         hunter = self._hunt.hunter
         for one in chosen:
-            hunter.on_ended(one, outcome="dropped", reason="shadow mode sends nothing", code=Code.NOTHING_SENT)
+            hunter.on_ended(one, outcome=Ending.DROPPED, reason="shadow mode sends nothing", code=Code.NOTHING_SENT)
             one.bundle = None
         # Nothing was sent, so every key is free again and no nonce has moved.
         hunter.on_block(number=self._hunt.view.header.number + 1, nonces=dict.fromkeys(hunter.operators, 0))
@@ -300,8 +308,19 @@ class Shadow:
             self.result.funnel["passed_risk"] += self._unsent
         return self.result
 
+    async def _reconnect(self) -> None:
+        """Ask over a new connection; what was known is read afresh, as nobody watched meanwhile."""
+        self._hunt = None
+        rpc = await open_node(self._asked.url, chain_id=self._asked.chain_id)
+        await self.rpc.close()
+        self.rpc = rpc
+        self._simulator.use(await probe_engine(rpc))
+        self._is_cut_off = False
+
     async def _move(self, event: Extend | Rollback, *, is_newest: bool) -> None:
         header = event.header
+        if self._is_cut_off:
+            await self._reconnect()
         if isinstance(event, Rollback):
             self._say(f"block {header.number} {to_data(header.hash)[:12]} was taken back")
             parent = self._headers.get(header.parent_hash)
@@ -339,10 +358,10 @@ class Shadow:
         if self._records is None:
             block = to_quantity(header.number)
             known = known_pools() if asked.chain_id == MAINNET else []
-            self._records = await existing_pools(self._rpc, known, block=block)
+            self._records = await existing_pools(self.rpc, known, block=block)
             if not self._records:
                 self.result.warnings.append(f"no pool that we know of is on chain {asked.chain_id}")
-        view = await ChainView.load(self._rpc, header, self._records, sender=asked.probe)
+        view = await ChainView.load(self.rpc, header, self._records, sender=asked.probe)
         self.result.pools_known, self.result.pools_quotable = len(self._records), len(view.pools)
         self.result.left_out = view.left_out
         if self._hunter is None:

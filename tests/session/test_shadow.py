@@ -131,6 +131,32 @@ async def test_a_watch_that_is_stopped_still_tells_what_it_saw(
     assert result.funnel["sent"] == 0 and result.mismatches == []
 
 
+async def test_a_node_that_goes_away_and_comes_back_is_watched_again(
+    world: SliceWorld, flow: SliceFlow, tmp_path: Path
+) -> None:
+    lines: asyncio.Queue[str] = asyncio.Queue()
+
+    async def until(word: str) -> None:
+        async with asyncio.timeout(60):
+            while word not in await lines.get():
+                pass
+
+    asked = replace(_asked(world.front.ws_url, tmp_path), close_after_s=1.0, blocks=2)
+    watching = asyncio.create_task(run_shadow(asked, SystemClock(), lines.put_nowait))
+    await until("would have been sent")
+    port = world.front.port
+    await world.front.stop()
+    await until("no connection")
+    await world.front.start(port=port)
+    await until("watching")
+    await flow.slot()
+    async with asyncio.timeout(60):
+        result, was_stopped = await watching
+    assert not was_stopped
+    assert [block.number for block in result.blocks] == [result.blocks[0].number, result.blocks[0].number + 1]
+    assert result.mismatches == []
+
+
 async def test_live_needs_a_guard_that_this_build_does_not_have(mev_agent: Command, tmp_path: Path) -> None:
     config = tmp_path / "live.toml"
     config.write_text('mode = "live"\n')
