@@ -70,7 +70,7 @@ class Ground:
         self._commanded: dict[tuple[str, ...], Report] = {}
         self._scratch = tempfile.TemporaryDirectory(prefix="mev-agent-measure-")
         self.scratch = Path(self._scratch.name)
-        self.settings = load_settings([], overrides={}).settings
+        self.settings = load_settings([], overrides=[]).settings
 
     def close(self) -> None:
         self._scratch.cleanup()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import permutations
+from typing import Any
 
 from agent.devnet.builder import BuiltBlock
 from agent.devnet.builder.bundles import Bundle
@@ -43,7 +44,7 @@ def subsets(ground: Ground) -> Checked:
 
 
 async def _block(ground: Ground, checked: Checked, number: int, block: BuiltBlock) -> None:
-    bundles = [one.bundle for one in (*block.placements, *block.drops)]
+    bundles = [one.bundle for one in block.placements] + [one.bundle for one in block.drops]
     if not bundles:
         return
     world = await CaseWorld.open(ground.case(number))
@@ -54,7 +55,7 @@ async def _block(ground: Ground, checked: Checked, number: int, block: BuiltBloc
             transactions = [
                 (transaction.sender, transaction.hash, transaction.raw) for transaction in bundle.transactions
             ]
-            row = {
+            row: dict[str, Any] = {
                 "block": number,
                 "bundle": " + ".join(to_data(hash_)[:10] for _, hash_, _ in transactions),
                 "executions": 0,
@@ -86,7 +87,7 @@ def _sequences(world: CaseWorld, raws: list[bytes], hashes: set[bytes]) -> Itera
                 yield [*(raw for _, raw in foreign[:place]), *chosen, *(raw for _, raw in foreign[place + 1 :])]
 
 
-async def _later(world: CaseWorld, checked: Checked, row: dict[str, int], bundle: Bundle) -> None:
+async def _later(world: CaseWorld, checked: Checked, row: dict[str, Any], bundle: Bundle) -> None:
     """The same directly on the parent, one block later and 64 later, by the search of the builder's tests."""
     ours = world.identities
     operators = frozenset(key.address for key in ours.operators) & {one.sender for one in bundle.transactions}
@@ -107,7 +108,7 @@ async def _later(world: CaseWorld, checked: Checked, row: dict[str, int], bundle
 
 
 async def _execute(
-    world: CaseWorld, checked: Checked, row: dict[str, int], sequence: list[bytes], before: Balances
+    world: CaseWorld, checked: Checked, row: dict[str, Any], sequence: list[bytes], before: Balances
 ) -> None:
     await world.node.mine_raw(sequence)
     row["executions"] += 1

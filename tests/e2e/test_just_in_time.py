@@ -133,12 +133,14 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 @pytest.fixture(scope="module")
 def data(case: Case) -> dict[str, Any]:
-    return report(asyncio.run(survey(case, run="just in time")))["data"]
+    surveyed: dict[str, Any] = report(asyncio.run(survey(case, run="just in time")))["data"]
+    return surveyed
 
 
 def between(data: dict[str, Any], after_index: int) -> dict[str, Any]:
     """The one cycle over both pairs that begins in WETH, right after a transaction."""
     found = [one for one in data["opportunities"] if one["after_index"] == after_index and len(one["legs"]) == 2]
+    one: dict[str, Any]
     (one,) = [one for one in found if one["token"] == to_data(WETH)]
     return one
 

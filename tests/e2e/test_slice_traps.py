@@ -47,7 +47,7 @@ def taxed(tmp_path_factory: pytest.TempPathFactory) -> tuple[SliceToken, dict[st
     asked = SliceRun(
         run="taxed",
         folder=tmp_path_factory.mktemp("run"),
-        settings=hunt_settings(request, load_settings([], overrides={}).settings),
+        settings=hunt_settings(request, load_settings([], overrides=[]).settings),
         seed=0,
         blocks=BLOCKS,
     )

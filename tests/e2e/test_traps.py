@@ -93,7 +93,7 @@ def traps(mainnet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
         case=case,
         run="trapped",
         folder=tmp_path_factory.mktemp("run"),
-        settings=hunt_settings(request, load_settings([], overrides={}).settings),
+        settings=hunt_settings(request, load_settings([], overrides=[]).settings),
     )
     with watched() as seen:
         ran = report(asyncio.run(run_case(asked, SystemClock())))["data"]

@@ -104,14 +104,16 @@ def rows_through(data: dict[str, Any], beginning: str | tuple[str, ...]) -> list
 
 
 def surveyed(case: Case) -> dict[str, Any]:
-    return report(asyncio.run(survey(case, run="believing")))["data"]
+    data: dict[str, Any] = report(asyncio.run(survey(case, run="believing")))["data"]
+    return data
 
 
 def ran(case: Case, folder: Path) -> dict[str, Any]:
     request = RunRequest(world=WorldRequest(kind="case"))
-    settings = hunt_settings(request, load_settings([], overrides={}).settings)
+    settings = hunt_settings(request, load_settings([], overrides=[]).settings)
     asked = CaseRun(case=case, run="believing", folder=folder, settings=settings)
-    return report(asyncio.run(run_case(asked, SystemClock())))["data"]
+    data: dict[str, Any] = report(asyncio.run(run_case(asked, SystemClock())))["data"]
+    return data
 
 
 def assert_mismatches_are_shown(data: dict[str, Any], pools: str | tuple[str, ...]) -> None:
