@@ -116,17 +116,17 @@ async def _chain(request: SpreadsRequest, say: Say) -> AsyncGenerator[Answer]:
         mode = "shadow" if world.kind == "live" else "devnet"
         yield _answer(view.pools, names, world=world.kind, block=header.number, mode=mode)
         if request.is_watched:
-            async for moved in _moving(rpc, view, world, chain_id, say):
+            async for moved in _moving(view, world, chain_id, say):
                 yield _answer(moved.pools, names, world=world.kind, block=moved.header.number, mode=mode)
     finally:
         await rpc.close()
 
 
-async def _moving(rpc: Rpc, view: ChainView, world: WorldRequest, chain_id: int, say: Say) -> AsyncGenerator[ChainView]:
+async def _moving(view: ChainView, world: WorldRequest, chain_id: int, say: Say) -> AsyncGenerator[ChainView]:
     """The view at each further head; reads it afresh where a head cannot be reached from the last one."""
     feed = HeadFeed(lambda: open_node(world.url), chain_id=chain_id)
     running = asyncio.create_task(feed.run())
-    records = known_pools()
+    opened: list[Rpc] = []
     headers: dict[bytes, Header] = {view.header.hash: view.header}
     try:
         while True:
@@ -146,12 +146,27 @@ async def _moving(rpc: Rpc, view: ChainView, world: WorldRequest, chain_id: int,
                 await view.extend(event.header)
             except (ProtocolError, OutcomeUnknown) as error:
                 say(f"block {event.header.number} is read afresh: {error.message}")
-                there = await existing_pools(rpc, records, block=to_quantity(event.header.number))
-                view = await ChainView.load(rpc, event.header, there, sender=ASKER)
+                try:
+                    view = await _read_afresh(opened, world, chain_id, event.header)
+                except (ProtocolError, OutcomeUnknown, SetupError) as again:
+                    say(f"block {event.header.number} is left out: {again.message}")
+                    continue
             yield view
     finally:
         running.cancel()
         await asyncio.wait([running])
+        for connection in opened:
+            await connection.close()
+
+
+async def _read_afresh(opened: list[Rpc], world: WorldRequest, chain_id: int, header: Header) -> ChainView:
+    """The pools at this head over a new connection, as the old one may be what failed; it is added to `opened`."""
+    rpc = await open_node(world.url, chain_id=chain_id)
+    while opened:
+        await opened.pop().close()
+    opened.append(rpc)
+    there = await existing_pools(rpc, known_pools(), block=to_quantity(header.number))
+    return await ChainView.load(rpc, header, there, sender=ASKER)
 
 
 async def _next(feed: HeadFeed, running: asyncio.Task[None]) -> object:

@@ -78,6 +78,30 @@ async def test_a_watch_on_a_chain_gives_an_answer_for_each_block(world: SliceWor
     assert blocks == sorted(set(blocks)) and len(blocks) == 3
 
 
+@pytest.mark.anvil
+async def test_a_watch_goes_on_when_the_node_comes_back(world: SliceWorld, flow: SliceFlow) -> None:
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    request = SpreadsRequest(world=WorldRequest(kind="live", url=world.front.ws_url), is_watched=True)
+    answers = spreads(request, lambda line: loop.call_soon_threadsafe(lines.put_nowait, line) and None)
+    async with asyncio.timeout(60):
+        first = await asyncio.to_thread(next, answers)
+        following = asyncio.create_task(asyncio.to_thread(next, answers))
+        await flow.slot()
+        second = await following
+        following = asyncio.create_task(asyncio.to_thread(next, answers))
+        port = world.front.port
+        await world.front.stop()
+        while "no connection" not in await lines.get():
+            pass
+        await world.front.start(port=port)
+        await flow.slot()
+        third = await following
+        await asyncio.to_thread(answers.close)
+    blocks = [answer.data["block"] for answer in (first, second, third)]
+    assert blocks == [blocks[0], blocks[0] + 1, blocks[0] + 2]
+
+
 async def test_a_case_stands_still_and_cannot_be_watched(mev_agent: Command, tmp_path: Path) -> None:
     ran = await mev_agent("spreads", "--case", tmp_path / "block.json.gz", "--watch")
     assert ran.code == 2
