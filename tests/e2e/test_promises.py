@@ -7,13 +7,16 @@ something false, which it must see.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.requests import SurveyRequest
+from agent.session.survey import survey
 from scripts import measure_claims, measure_landing, measure_oracle, measure_slice, measure_subsets, measure_survey
-from scripts.measure_ground import Checked, Ground
+from scripts.measure_ground import Checked, Ground, quiet
 
 pytestmark = [pytest.mark.anvil, pytest.mark.xdist_group("promises")]
 
@@ -76,6 +79,22 @@ def test_a_claim_one_wei_too_high_is_seen(one_block: Ground, monkeypatch: pytest
     false["opportunities"] = [claimed]
     monkeypatch.setattr(one_block, "_surveys", {(LANDING, False): false})
     assert any(claimed["id"] in failure for failure in measure_claims.claims(one_block).failures)
+
+
+def test_a_report_of_ours_names_all_that_is_missing(one_block: Ground) -> None:
+    """Given back as --assume, its missing slots let everything run: the lists were complete."""
+    first = one_block.survey(LANDING)
+    own = one_block.scratch / "own.json"
+    own.write_text(json.dumps({"data": first}))
+    again = survey(SurveyRequest(case=one_block.paths[LANDING], assume=own), quiet).data
+    unknown = {one["id"]: one for one in first["opportunities"] if one["outcome"] == "unknown"}
+    known = {one["id"]: one for one in again["opportunities"]}
+    assert unknown
+    for id_, one in unknown.items():
+        assert known[id_]["outcome"] in ("profit", "loss")
+        assert known[id_]["gross_amount"] == one["gross_amount"], "what was quoted, now executed"
+        assert known[id_]["assumed"] == one["missing"]
+    assert not again["mismatches"]
 
 
 def test_what_pays_lands_at_the_predicted_net_and_the_rest_says_what_it_lacks(one_block: Ground) -> None:
