@@ -19,11 +19,11 @@ from agent.dex.routers.plan import NotUnderstood, Why
 from agent.dex.routers.play import Reverts, play, same_state
 from agent.dex.routers.read import read_plan
 from agent.dex.v2 import V2Pool
-from agent.engine.execution import Execution
+from agent.engine.execution import Execution, execution_of
 from agent.eth.hexes import to_data
 from agent.eth.transactions import Transaction
 from agent.eth.units import Address
-from agent.sim.simulator import BlockEnv, Call, CallResult
+from agent.sim.simulator import BlockEnv, Call, CallResult, Simulation
 from agent.strategies.arb.opportunity import Opportunity
 
 _MOVES = ((V2_SYNC,), (V3_SWAP,), (PANCAKE_V3_SWAP,))
@@ -112,6 +112,12 @@ class Ahead(msgspec.Struct, frozen=True):
     """What to execute along with the target."""
     measured: Mapping[str, Execution] = msgspec.field(default_factory=dict)
     was_searched: bool = True
+
+    def measured_as(self, simulations: Sequence[Simulation]) -> Ahead:
+        """With what `calls` gave, in their order; what execution has no answer to is left to be asked again."""
+        executions = (execution_of(simulation, position=1) for simulation in simulations)
+        measured = {id_: execution for id_, execution in zip(self.calls, executions, strict=True) if execution.is_known}
+        return Ahead(self.found, self.calls, measured)
 
 
 NOTHING_AHEAD = Ahead((), {}, was_searched=False)
