@@ -54,3 +54,43 @@ def ratio(figures: Mapping[str, list[float]], slow: str, fast: str) -> dict[str,
         "min": round(min(by_round), 2),
         "max": round(max(by_round), 2),
     }
+
+
+def row(
+    name: str,
+    what: str,
+    figures: Mapping[str, list[float]],
+    slow: str,
+    fast: str,
+    *,
+    gate: float,
+    is_limit: bool = False,
+) -> dict[str, object]:
+    """One gate on a ratio: what the medians give, and the range over the rounds. A limit must not be exceeded."""
+    measured = ratio(figures, slow, fast)
+    return {
+        "id": name,
+        "what": what,
+        "unit": "x",
+        "value": measured["ratio"],
+        "min": measured["min"],
+        "max": measured["max"],
+        "gate": gate,
+        "is_limit": is_limit,
+        "slow_ns": round(statistics.median(figures[slow])),
+        "fast_ns": round(statistics.median(figures[fast])),
+    }
+
+
+def limit(name: str, what: str, values: list[float], *, unit: str, gate: float) -> dict[str, object]:
+    """One gate on a figure that must not be exceeded: its median and its range."""
+    return {
+        "id": name,
+        "what": what,
+        "unit": unit,
+        "value": round(statistics.median(values), 2),
+        "min": round(min(values), 2),
+        "max": round(max(values), 2),
+        "gate": gate,
+        "is_limit": True,
+    }

@@ -19,7 +19,7 @@ from agent.chain.rpc import HttpRpc
 from agent.chain.websocket import WsRpc
 from agent.eth.hexes import address_text, to_data
 from benchmarks.chain_world import GET_RESERVES, PAIR, start
-from benchmarks.rounds import medians_ns, ratio
+from benchmarks.rounds import medians_ns, ratio, row
 
 MANY = 30
 GATE_ONE = 8.0
@@ -61,22 +61,15 @@ def run() -> dict[str, object]:
             for client in clients:
                 runner.run(client.close())
             runner.run(node.stop())
-    one, by_http, many_ratio = (
-        ratio(figures, "web3", "websocket"),
-        ratio(figures, "web3", "http"),
-        ratio(figures, "one_by_one", "batch"),
-    )
     return {
         "name": "rpc",
         "median_ns": {name: round(statistics.median(rounds)) for name, rounds in figures.items()},
-        "http_against_web3": by_http,
+        "http_against_web3": ratio(figures, "web3", "http"),
         "rows": [
-            {"id": "P12", "what": "one eth_call, against web3.py", **one, "gate": GATE_ONE,
-             "passed": one["max"] >= GATE_ONE},
-            {"id": "P12", "what": f"{MANY} calls as one batch, against one by one", **many_ratio, "gate": GATE_MANY,
-             "passed": many_ratio["max"] >= GATE_MANY},
+            row("P12", "one eth_call: web3.py / ours", figures, "web3", "websocket", gate=GATE_ONE),
+            row("P12", f"{MANY} calls: one by one / as one batch", figures, "one_by_one", "batch", gate=GATE_MANY),
         ],
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":
