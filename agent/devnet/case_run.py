@@ -28,7 +28,7 @@ from agent.engine.candidate import Appraiser
 from agent.engine.ending import Aftermath, end_bundles
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
-from agent.engine.result import BlockResult, RunResult
+from agent.engine.result import BlockResult, Ending, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
 from agent.engine.tracked import Target
@@ -195,7 +195,7 @@ async def _settle(
             f"without what was left out {len(dropped)} further transactions cannot run, "
             f"the first at {dropped[0].index}: {to_data(dropped[0].hash)}"
         )
-    await end_bundles(hunter, _aftermath(world, built), world.executor, result, missed_as="expired")
+    await end_bundles(hunter, _aftermath(world, built), world.executor, result, missed_as=Ending.EXPIRED)
     name_losses(hunter, built)
     summarise(result, hunter, repeat=asked.repeat)
     result.survey_net_wei = None if asked.settings.only else _held_by_the_block(hunter)

@@ -30,7 +30,7 @@ from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.chain_view import ChainView
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
-from agent.engine.result import BlockResult, RunResult
+from agent.engine.result import BlockResult, Ending, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
 from agent.eth.hexes import address_text, to_data, to_quantity
@@ -171,7 +171,7 @@ async def _slots(
                 pools_touched=len(touched),
             )
         )
-        landed = sum(one.outcome == "landed" for one in sent)
+        landed = sum(one.outcome == Ending.LANDED for one in sent)
         say(f"block {built.number}  {len(built.receipts)} txs  sent {len(sent)}  landed {landed}")
     summarise(result, hunt.hunter, repeat=asked.repeat)
     stale = await differing(rpc, hunt.view.pools, sender=world.identities.probe)

@@ -49,7 +49,7 @@ from agent.engine.chain_view import ChainView
 from agent.engine.executor import Executor
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
-from agent.engine.result import BlockResult, RunResult
+from agent.engine.result import BlockResult, Ending, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
 from agent.errors import SetupError
@@ -278,7 +278,7 @@ async def _slots(
                 newly_reverted=tuple(map(to_data, built.newly_reverted)),
             )
         )
-        landed = sum(one.outcome == "landed" for one in sent)
+        landed = sum(one.outcome == Ending.LANDED for one in sent)
         say(
             f"block {built.number}  {len(built.receipts)} txs  {len(touched)} pools moved  "
             f"sent {len(sent)}  landed {landed}"

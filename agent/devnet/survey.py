@@ -16,7 +16,7 @@ from agent.engine.execution import Execution, Seat, execute, measuring_terms
 from agent.engine.executor import run_call
 from agent.engine.latency import StageClock
 from agent.engine.pricing import value_in_ether
-from agent.engine.result import BlockResult, Mismatch, OpportunityResult, RunResult
+from agent.engine.result import BlockResult, Ending, Mismatch, OpportunityResult, RunResult
 from agent.engine.reverts import diagnose
 from agent.eth.hexes import address_text, from_data, to_data
 from agent.eth.units import Address, Hash32
@@ -74,7 +74,7 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
             clock.add("simulate", time.perf_counter_ns() - started)
             for opportunity, execution in zip(found, executions, strict=True):
                 row = judged(world, moment, opportunity, execution, repeat=repeat)
-                if row.outcome == "reverts":
+                if row.outcome == Ending.REVERTS:
                     [(row.code, detail)] = await diagnose(prober, [opportunity], executor=world.executor.address)
                     row.reason = detail or row.reason
                 row.is_rotation = opportunity.start_token != canonical_start(opportunity, start_tokens)
@@ -136,7 +136,7 @@ def empty_result(world: CaseWorld, *, run: str, command: str) -> RunResult:
 
 async def name_rivals(world: CaseWorld, result: RunResult) -> None:
     """For each opportunity that is not ours in the end: who took it in the block as it was, and for how much."""
-    open_rows = [row for row in result.opportunities if row.outcome != "landed"]
+    open_rows = [row for row in result.opportunities if row.outcome != Ending.LANDED]
     wanted = [
         (
             [leg.pool for leg in row.legs],
@@ -203,20 +203,20 @@ def judged(
         calldata=to_data(call.data),
     )
     if not execution.is_known:
-        one.outcome = "unknown"
+        one.outcome = Ending.UNKNOWN
         one.code = Code.UNKNOWN_STATE if execution.missing else Code.SIM_REFUSED
         one.reason = execution.refused or f"{len(execution.missing)} slots missing"
     elif not executed:
-        one.outcome, one.code, one.reason = "reverts", Code.REVERTS, execution.error[:120]
+        one.outcome, one.code, one.reason = Ending.REVERTS, Code.REVERTS, execution.error[:120]
     elif lie := unproved_lie(opportunity, execution, world.unproved):
-        one.outcome, one.code, one.reason = "dropped", Code.POOL_UNPROVED, lie
+        one.outcome, one.code, one.reason = Ending.DROPPED, Code.POOL_UNPROVED, lie
     elif value_wei is None:
-        one.outcome, one.code, one.reason = "unpriced", Code.NO_PRICE, "no pool prices the start token in ETH"
+        one.outcome, one.code, one.reason = Ending.UNPRICED, Code.NO_PRICE, "no pool prices the start token in ETH"
     elif value_wei <= gas_cost_wei:
         short_wei = gas_cost_wei - value_wei
-        one.outcome, one.code, one.reason = "loss", Code.BELOW_GAS, f"{short_wei} wei short of gas"
+        one.outcome, one.code, one.reason = Ending.LOSS, Code.BELOW_GAS, f"{short_wei} wei short of gas"
     else:
-        one.outcome = "profit"
+        one.outcome = Ending.PROFIT
     return one
 
 
@@ -225,13 +225,13 @@ def mismatches(opportunities: list[OpportunityResult]) -> list[Mismatch]:
     return [
         Mismatch(one.id, one.quoted_amount, one.gross_amount)
         for one in opportunities
-        if one.outcome in ("profit", "loss", "unpriced") and one.quoted_amount != one.gross_amount
+        if one.outcome in (Ending.PROFIT, Ending.LOSS, Ending.UNPRICED) and one.quoted_amount != one.gross_amount
     ]
 
 
 def held_by_rows(opportunities: Sequence[OpportunityResult]) -> int:
     """What the best set without a common pool nets: what stands open at several moments is there once."""
-    paying = [one for one in opportunities if one.outcome == "profit" and not one.is_rotation]
+    paying = [one for one in opportunities if one.outcome == Ending.PROFIT and not one.is_rotation]
     pools = [[leg.pool for leg in one.legs] for one in paying]
     return best_compatible(pools, [one.net_wei for one in paying]).value
 
@@ -244,7 +244,7 @@ def count_funnel(result: RunResult) -> None:
     result.funnel = {
         "found": len(result.opportunities),
         "priced": sum(one.value_wei is not None for one in result.opportunities),
-        "simulated": sum(one.outcome != "unknown" for one in result.opportunities),
+        "simulated": sum(one.outcome != Ending.UNKNOWN for one in result.opportunities),
         "passed_risk": 0,
         "sent": 0,
         "landed": 0,

@@ -10,7 +10,7 @@ from agent.chain.discovery import view
 from agent.chain.jsonrpc import RpcError
 from agent.engine.executor import Executor
 from agent.engine.hunter import Hunter
-from agent.engine.result import BookRow, Mismatch, RunResult, TransactionResult
+from agent.engine.result import BookRow, Ending, Mismatch, RunResult, TransactionResult
 from agent.engine.tracked import Mined, Tracked
 from agent.eth.hexes import address_text, from_quantity, to_data
 from agent.eth.keccak import keccak256
@@ -78,11 +78,11 @@ def book(hunter: Hunter, one: Tracked, mined: Mined, result: RunResult, *, is_st
     one.net_landed_wei = value_wei - mined.fee_wei - mined.payment_wei
     if mined.status != 1:
         reason = "mined with status 0"
-        hunter.on_ended(one, outcome="reverted", reason=reason, gas_paid_wei=mined.fee_wei, net_wei=-mined.fee_wei)
+        hunter.on_ended(one, outcome=Ending.REVERTED, reason=reason, gas_paid_wei=mined.fee_wei, net_wei=-mined.fee_wei)
     else:
         hunter.on_ended(
             one,
-            outcome="landed",
+            outcome=Ending.LANDED,
             reason=_difference(one, mined),
             gas_paid_wei=mined.fee_wei,
             bid_paid_wei=mined.payment_wei,
@@ -147,7 +147,7 @@ class Books:
         now = await _vault_balances(rpc, self._executor, tuple(self._vault))
         booked = dict.fromkeys(self._vault, 0)
         for one in hunter.tracked.values():
-            if one.outcome == "landed" and one.mined is not None:
+            if one.outcome == Ending.LANDED and one.mined is not None:
                 token = one.opportunity.start_token
                 booked[token] = booked.get(token, 0) + one.mined.kept_amount
         vault, operators = address_text(self._executor.vault), "operators"

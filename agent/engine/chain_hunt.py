@@ -15,7 +15,7 @@ from agent.core.events import HeadSeen
 from agent.dex.pool import StateName
 from agent.dex.routers.plan import NotUnderstood
 from agent.engine.chain_view import ChainView
-from agent.engine.forecast import NOTHING_AHEAD, Ahead, Forecast, predict
+from agent.engine.forecast import MAX_AHEAD_IN_ALL, NOTHING_AHEAD, Ahead, Forecast, predict
 from agent.engine.hunter import Hunter
 from agent.engine.tracked import Target, Tracked
 from agent.eth.fees import next_base_fee
@@ -101,6 +101,7 @@ class ChainHunt:
         self, transactions: Sequence[Transaction], calls: Sequence[Call], env: BlockEnv
     ) -> list[tuple[Forecast | NotUnderstood, Ahead]]:
         before = self.view.pools
+        room = MAX_AHEAD_IN_ALL
         result: list[tuple[Forecast | NotUnderstood, Ahead]] = []
         for transaction, call in zip(transactions, calls, strict=True):
             forecast, early = predict(before, transaction, env), NOTHING_AHEAD
@@ -111,7 +112,8 @@ class ChainHunt:
                     touched=forecast.touched,
                     state=StateName(self.view.header.hash, None),
                     target=Target(transaction.hash, transaction.raw, None, (call,)),
-                )
+                ).within(room)
+                room -= len(early.calls)
             result.append((forecast, early))
         return result
 

@@ -15,7 +15,7 @@ import msgspec
 from agent.engine.booking import book, landed_transaction
 from agent.engine.executor import Executor
 from agent.engine.hunter import Hunter
-from agent.engine.result import Rival, RunResult
+from agent.engine.result import Ending, Rival, RunResult
 from agent.engine.tracked import Tracked
 from agent.eth.hexes import to_data
 from agent.eth.units import Hash32
@@ -37,7 +37,7 @@ class Aftermath(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def end_bundles(
-    hunter: Hunter, after: Aftermath, executor: Executor, result: RunResult, *, missed_as: str = ""
+    hunter: Hunter, after: Aftermath, executor: Executor, result: RunResult, *, missed_as: Ending | None = None
 ) -> None:
     """Book what landed, and give everything else that was sent for this block its outcome.
 
@@ -47,7 +47,7 @@ async def end_bundles(
     for one in hunter.sent():
         mined = landed_transaction(one, after.receipts, executor, base_fee_wei=after.block.base_fee_wei)
         if mined is not None:
-            book(hunter, one, mined, result, is_state_known=bool(missed_as))
+            book(hunter, one, mined, result, is_state_known=missed_as is not None)
             continue
         rival = _rival(one, after.block, ours)
         decision = decide(await _evidence(hunter, one, after, rival))
@@ -58,7 +58,7 @@ async def end_bundles(
             one.rival = Rival(transaction=to_data(rival.transaction), index=rival.index, paid_wei=paid_wei)
         hunter.on_ended(
             one,
-            outcome=missed_as or decision.outcome.value,
+            outcome=missed_as or decision.outcome,
             reason=f"{decision.outcome.value}: {decision.reason}" if missed_as else decision.reason,
             gas_paid_wei=0,
             bid_paid_wei=0,

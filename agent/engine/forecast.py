@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from itertools import islice
 
 import msgspec
 
@@ -100,8 +101,10 @@ def _is_taxed(before: Pool, expected: Pool, found: Pool) -> bool:
     return before.reserve1 < found.reserve1 < expected.reserve1
 
 
-MAX_AHEAD = 8
+MAX_AHEAD = 32
 """Opportunities of one target that are executed before it is known that the forecast holds."""
+MAX_AHEAD_IN_ALL = 256
+"""And of all targets of one batch: the rest wait for their targets, as they would without forecasts."""
 
 
 class Ahead(msgspec.Struct, frozen=True):
@@ -112,6 +115,12 @@ class Ahead(msgspec.Struct, frozen=True):
     """What to execute along with the target."""
     measured: Mapping[str, Execution] = msgspec.field(default_factory=dict)
     was_searched: bool = True
+
+    def within(self, room: int) -> Ahead:
+        """With so many calls at most, the best first."""
+        if len(self.calls) <= room:
+            return self
+        return Ahead(self.found, dict(islice(self.calls.items(), room)))
 
     def measured_as(self, simulations: Sequence[Simulation]) -> Ahead:
         """With what `calls` gave, in their order; what execution has no answer to is left to be asked again."""

@@ -33,6 +33,7 @@ from agent.engine.candidate import Appraiser, Candidate
 from agent.engine.execution import Seat
 from agent.engine.forecast import MAX_AHEAD, Ahead, ForecastCount
 from agent.engine.latency import StageClock
+from agent.engine.result import Ending
 from agent.engine.sender import Sender
 from agent.engine.settings import HuntSettings
 from agent.engine.tracked import Target, Tracked
@@ -51,11 +52,12 @@ from agent.strategies.arb.search import find_opportunities
 from agent.strategies.arb.select import best_compatible
 from agent.strategies.arb.sizing import Sized, best_size
 from agent.venues.onchain.nonces import Claim, NonceLedger
+from agent.venues.onchain.outcomes import Outcome
 from agent.venues.onchain.relay import RelayClient
 
 MAX_TRACKED = 20_000
 """Opportunities kept with all their figures: some 60 MB."""
-_LIVING = frozenset({"open", "held", "sent"})
+_LIVING = frozenset({Ending.OPEN, Ending.HELD, Ending.SENT})
 
 
 class Hunter:
@@ -105,8 +107,8 @@ class Hunter:
         self._head_hash = head.block_hash
         self._step(head)
         for one in self.tracked.values():
-            if one.outcome == "held":
-                one.outcome, one.reason = "expired", "a new head came before the slot was closed"
+            if one.outcome == Ending.HELD:
+                one.outcome, one.reason = Ending.EXPIRED, "a new head came before the slot was closed"
         self._retire()
 
     async def on_moment(
@@ -176,7 +178,7 @@ class Hunter:
 
     def held(self) -> list[Tracked]:
         """What passed and awaits the selection, by net, largest first; ties by id."""
-        waiting = [one for one in self.tracked.values() if one.outcome == "held"]
+        waiting = [one for one in self.tracked.values() if one.outcome == Ending.HELD]
         return sorted(waiting, key=lambda one: (-one.net_wei, one.opportunity.id))
 
     async def close_slot(self) -> list[Tracked]:
@@ -219,7 +221,7 @@ class Hunter:
         was chosen stays dropped.
         """
         env = self._aimed()
-        chosen = [one for one in chosen if one.outcome == "held"]
+        chosen = [one for one in chosen if one.outcome == Ending.HELD]
         if not self.held():
             return []
         losers = [
@@ -239,14 +241,14 @@ class Hunter:
                     else replaced.claim
                 )
                 if one.claim is None:
-                    self.on_ended(one, outcome="dropped", reason="every key carries a bundle", code=Code.NO_KEY)
+                    self.on_ended(one, outcome=Ending.DROPPED, reason="every key carries a bundle", code=Code.NO_KEY)
                 elif await self._send(one, one.claim, env, replaced):
                     sent.append(one)
         return sent
 
     def sent(self) -> list[Tracked]:
         """What is live: sent, and not ended."""
-        return [one for one in self.tracked.values() if one.outcome == "sent"]
+        return [one for one in self.tracked.values() if one.outcome == Ending.SENT]
 
     def on_block(self, *, number: int, nonces: Mapping[Address, int]) -> None:
         """A block came; `nonces` are the operators' on the chain now. Frees the keys whose block has passed."""
@@ -266,7 +268,7 @@ class Hunter:
         self,
         one: Tracked,
         *,
-        outcome: str,
+        outcome: Ending | Outcome,
         reason: str,
         gas_paid_wei: int = 0,
         bid_paid_wei: int = 0,
@@ -277,7 +279,7 @@ class Hunter:
         one.outcome, one.reason = outcome, reason
         if code is not None:
             one.drop = Drop(one.opportunity.id, code, reason)
-        self._step(BundleEnded(one.opportunity.id, outcome, gas_paid_wei, bid_paid_wei, net_wei))
+        self._step(BundleEnded(one.opportunity.id, outcome.value, gas_paid_wei, bid_paid_wei, net_wei))
 
     async def halt(self, *, by: str, reason: str) -> None:
         """Stop everything: what lives is withdrawn at every endpoint, and nothing is submitted after this."""
@@ -335,7 +337,8 @@ class Hunter:
         self.tracked.setdefault(opportunity.id, one)
         is_asked = opportunity.id in self._settings.only
         if self._settings.only and not is_asked:
-            one.outcome, one.reason = "not_selected", "another opportunity was asked for by name"
+            one.drop = Drop(opportunity.id, Code.NOT_SELECTED, "another opportunity was asked for by name")
+            one.outcome, one.reason = Ending.DROPPED, one.drop.detail
             return False
         effects = self._step(
             OpportunityFound(
@@ -385,11 +388,11 @@ class Hunter:
         self._sender.prepare(one, self.call_of(one), claim, env, replaced)
         self.stages.add("sign", self._clock.monotonic_ns() - started)
         if self._settings.is_called_first and (objection := await self._sender.objection(one)):
-            self.on_ended(one, outcome="dropped", reason=objection, code=Code.RELAY_DISAGREES)
+            self.on_ended(one, outcome=Ending.DROPPED, reason=objection, code=Code.RELAY_DISAGREES)
             if replaced is None:
                 self._ledger.release(claim)
             return False
-        one.outcome = "sent"
+        one.outcome = Ending.SENT
         if replaced is not None:
             replaced.is_replaced = True
         await self._sender.send(one)
@@ -406,9 +409,9 @@ class Hunter:
                 continue  # the first of this id goes on, held or live as it is
             if isinstance(effect, Drop):
                 one = self.tracked[effect.id]
-                one.drop, one.outcome, one.reason = effect, "dropped", effect.detail
+                one.drop, one.outcome, one.reason = effect, Ending.DROPPED, effect.detail
             elif isinstance(effect, Hold):
-                self.tracked[effect.id].outcome = "held"
+                self.tracked[effect.id].outcome = Ending.HELD
         return effects
 
 

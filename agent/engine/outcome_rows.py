@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from agent.core.codes import Code
 from agent.engine.executor import calldata
-from agent.engine.result import OpportunityResult
+from agent.engine.result import Ending, OpportunityResult
 from agent.engine.tracked import Tracked, bundle_digest
 from agent.eth.hexes import to_data
 
 _UNKNOWN = frozenset({Code.UNKNOWN_STATE, Code.SIM_REFUSED})
-_UNDECIDED = frozenset({"open", "held"})
+_UNDECIDED = frozenset({Ending.OPEN, Ending.HELD})
 
 
 def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
@@ -26,7 +26,7 @@ def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
         quoted_amount=opportunity.gross_amount,
         gross_amount=0,
         upper_bound_amount=opportunity.upper_bound_amount,
-        outcome="expired" if one.outcome in _UNDECIDED else one.outcome,
+        outcome=Ending.EXPIRED if one.outcome in _UNDECIDED else one.outcome,
         reason=one.reason,
         rival=one.rival,
         behind=one.behind,
@@ -34,9 +34,7 @@ def opportunity_row(one: Tracked, *, repeat: str) -> OpportunityResult:
     )
     if one.drop is not None:
         row.code = one.drop.code
-        row.outcome = "unknown" if one.drop.code in _UNKNOWN else "dropped"
-    if one.outcome == "not_selected":
-        row.outcome, row.code = "dropped", Code.NOT_SELECTED
+        row.outcome = Ending.UNKNOWN if one.drop.code in _UNKNOWN else Ending.DROPPED
     if candidate is not None:
         execution = candidate.execution
         row.gross_amount = execution.gross_amount if execution.is_known else opportunity.gross_amount

@@ -5,11 +5,40 @@ Amounts ending in `_amount` are in units of the opportunity's start token, `_wei
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from agent.dex.pool import LeftOut
 from agent.sim.simulator import Slot
 from agent.strategies.arb.opportunity import Leg
+from agent.venues.onchain.outcomes import Outcome
+
+
+class Ending(StrEnum):
+    """How an opportunity stands or ended. What was sent and did not land ends with an `Outcome` of its own."""
+
+    OPEN = "open"
+    HELD = "held"
+    """Passed, and waits for the selection of its block."""
+    SENT = "sent"
+    PROFIT = "profit"
+    """Survey: executed, and worth more than its gas."""
+    LOSS = "loss"
+    """Survey: executed, and worth less than its gas."""
+    UNPRICED = "unpriced"
+    """Survey: executed, in a token that nothing prices in ETH."""
+    REVERTS = "reverts"
+    """Survey: execution gives nothing."""
+    UNKNOWN = "unknown"
+    """Not executed for want of state, or refused by the node."""
+    DROPPED = "dropped"
+    """Decided against; the code says why."""
+    EXPIRED = "expired"
+    """Its block passed without it, and there is no other."""
+    LANDED = "landed"
+    REVERTED = "reverted"
+    """Mined with status 0: it cost its gas."""
 
 
 class Rival(msgspec.Struct, frozen=True):
@@ -39,7 +68,7 @@ class OpportunityResult(msgspec.Struct, kw_only=True):
     bid_wei: int = 0
     net_wei: int = 0
     upper_bound_amount: int | None = None
-    outcome: str = "open"
+    outcome: Ending | Outcome = Ending.OPEN
     code: str = ""
     reason: str = ""
     missing: tuple[Slot, ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from agent.core.codes import Code
 from agent.engine.hunter import Hunter
 from agent.engine.outcome_rows import opportunity_row
-from agent.engine.result import Mismatch, RunResult
+from agent.engine.result import Ending, Mismatch, RunResult
 
 
 def summarise(result: RunResult, hunter: Hunter, *, repeat: str) -> None:
@@ -34,9 +34,9 @@ def summarise(result: RunResult, hunter: Hunter, *, repeat: str) -> None:
         "found": len(tracked) + retired,
         "priced": sum(candidate.value_wei is not None for candidate in candidates),
         "simulated": sum(candidate.execution.is_known for candidate in candidates),
-        "passed_risk": sum(one.bundle is not None or one.outcome == "held" for one in tracked),
+        "passed_risk": sum(one.bundle is not None or one.outcome == Ending.HELD for one in tracked),
         "sent": sum(one.bundle is not None for one in tracked),
-        "landed": sum(one.outcome == "landed" for one in tracked) + hunter.retired["landed"],
+        "landed": sum(one.outcome == Ending.LANDED for one in tracked) + hunter.retired[Ending.LANDED],
     }
     result.latency_ns = hunter.stages.summary()
     result.forecasts = hunter.forecasts.figures()

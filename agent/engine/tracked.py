@@ -6,7 +6,7 @@ import msgspec
 
 from agent.core.effects import Drop
 from agent.engine.candidate import Candidate
-from agent.engine.result import Rival
+from agent.engine.result import Ending, Rival
 from agent.eth.hexes import to_data
 from agent.eth.keccak import keccak256
 from agent.eth.keys import SignedTransaction
@@ -66,7 +66,7 @@ class Tracked(msgspec.Struct, kw_only=True):
     behind: tuple[str, ...] = ()
     """Ids of our own bundles that stand before it in the block; its figures are those of its place there."""
     rival: Rival | None = None
-    outcome: str = "open"
+    outcome: Ending | Outcome = Ending.OPEN
     reason: str = ""
     mined: Mined | None = None
     """Set where it landed; from then on these figures count, not the candidate's."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 
 from agent.core.codes import EXPLANATIONS, Code
-from agent.engine.result import OpportunityResult, RunResult
+from agent.engine.result import Ending, OpportunityResult, RunResult
 from agent.eth.hexes import to_data
 from agent.eth.units import Address
 from agent.observe.amounts import ether_ceil, ether_floor, grouped, gwei, short
@@ -107,7 +107,7 @@ def _funnel(result: RunResult) -> str:
 
 
 def _profits(result: RunResult, symbols: Mapping[Address, str]) -> str:
-    priced = [one for one in result.opportunities if one.value_wei is not None and one.outcome != "unknown"]
+    priced = [one for one in result.opportunities if one.value_wei is not None and one.outcome != Ending.UNKNOWN]
     best = sorted(priced, key=lambda one: (-one.net_wei, one.id))[:_MAX_BARS]
     rows = [
         Bar(f"{_route(one, symbols):.32}", one.net_wei, f"{ether_floor(one.net_wei)} {one.outcome}", _tone(one))
@@ -119,7 +119,7 @@ def _profits(result: RunResult, symbols: Mapping[Address, str]) -> str:
 def _tone(one: OpportunityResult) -> str:
     if one.net_wei <= 0:
         return "bad"
-    return "good" if one.outcome in ("landed", "profit") else "plain"
+    return "good" if one.outcome in (Ending.LANDED, Ending.PROFIT) else "plain"
 
 
 def _spreads(result: RunResult, symbols: Mapping[Address, str]) -> str:

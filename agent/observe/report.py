@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.engine.result import (
     BlockResult,
+    Ending,
     OpportunityResult,
     RunResult,
     TransactionResult,
@@ -79,7 +80,9 @@ def totals(result: RunResult) -> dict[str, str]:
 
     A survey sums each row that pays, though rows that share a pool exclude each other: `survey_net_wei` does not.
     """
-    ended = [one for one in result.opportunities if one.outcome in ("landed", "profit") and not one.is_rotation]
+    ended = [
+        one for one in result.opportunities if one.outcome in (Ending.LANDED, Ending.PROFIT) and not one.is_rotation
+    ]
     return {
         "value_wei": str(sum(one.value_wei or 0 for one in ended)),
         "gas_wei": str(sum(one.gas_cost_wei for one in ended)),
@@ -137,7 +140,7 @@ def _opportunity(one: OpportunityResult) -> dict[str, Any]:
         "bid_wei": str(one.bid_wei),
         "net_wei": str(one.net_wei),
         "upper_bound_amount": _text(one.upper_bound_amount),
-        "outcome": one.outcome,
+        "outcome": one.outcome.value,
         "code": str(one.code),
         "reason": one.reason,
         "missing": [slot_pair(slot) for slot in one.missing],

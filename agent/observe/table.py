@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from agent.core.codes import EXPLANATIONS, Code
-from agent.engine.result import OpportunityResult, RunResult
+from agent.engine.result import Ending, OpportunityResult, RunResult
 from agent.eth.hexes import to_data
 from agent.eth.units import Address
 from agent.observe.amounts import ether_ceil, ether_floor, grouped, gwei, short
 from agent.observe.report import totals
 
 MAX_ROWS = 20
-_FIRST = ("landed", "reverted", "missed", "expired", "profit")
+_FIRST = (Ending.LANDED, Ending.REVERTED, "missed", Ending.EXPIRED, Ending.PROFIT)
 """What became of them, in the order of interest; everything else follows."""
 _FUNNEL = ("found", "priced", "simulated", "passed_risk", "sent", "landed")
 
@@ -94,7 +94,7 @@ def _drops(result: RunResult) -> list[str]:
 
 
 def _mismatches(result: RunResult) -> str:
-    executed = sum(one.outcome not in ("open", "unknown") for one in result.opportunities)
+    executed = sum(one.outcome not in (Ending.OPEN, Ending.UNKNOWN) for one in result.opportunities)
     if not result.mismatches:
         return f"exactness {executed} executed, every one equal to its quote to the wei or refused with its reason"
     return (

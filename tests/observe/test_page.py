@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import msgspec
 
-from agent.engine.result import BlockResult, Mismatch, OpportunityResult, RunResult
+from agent.engine.result import BlockResult, Ending, Mismatch, OpportunityResult, RunResult
 from agent.eth.units import Address
 from agent.observe.charts import Bar, bars, line
 from agent.observe.page import page
@@ -19,7 +19,7 @@ HOSTILE = "<script>alert(1)</script>"
 SYMBOLS = {WETH: "WETH", USDC: HOSTILE}
 
 
-def opportunity(id_: str, *, outcome: str, net_wei: int, **changes: object) -> OpportunityResult:
+def opportunity(id_: str, *, outcome: Ending, net_wei: int, **changes: object) -> OpportunityResult:
     one = OpportunityResult(
         id=id_,
         block=7,
@@ -52,9 +52,9 @@ def result() -> RunResult:
         executor_code_hash="0x01",
         blocks=[BlockResult(number=7, hash="0x07", base_fee_wei=10**9, transactions=1, pools_touched=1)],
         opportunities=[
-            opportunity("one", outcome="landed", net_wei=2**60),
-            opportunity("two", outcome="dropped", net_wei=9, code="D_CONFLICT"),
-            opportunity("three", outcome="landed", net_wei=1, is_rotation=True),
+            opportunity("one", outcome=Ending.LANDED, net_wei=2**60),
+            opportunity("two", outcome=Ending.DROPPED, net_wei=9, code="D_CONFLICT"),
+            opportunity("three", outcome=Ending.LANDED, net_wei=1, is_rotation=True),
         ],
         funnel={"found": 3, "landed": 1},
         drops={"D_CONFLICT": 1},
