@@ -30,8 +30,9 @@ def steal_percent(seconds: float = STEAL_SECONDS) -> float:
     """Share of the time that the host gave to other guests; 0 where the kernel does not say."""
     before = _ticks()
     time.sleep(seconds)
-    spent = [after - earlier for after, earlier in zip(_ticks(), before, strict=True)]
-    return round(100 * spent[7] / sum(spent), 2) if len(spent) > 7 and sum(spent) else 0.0
+    spent: list[int] = [after - earlier for after, earlier in zip(_ticks(), before, strict=True)]
+    total = sum(spent)
+    return round(100 * spent[7] / total, 2) if len(spent) > 7 and total else 0.0
 
 
 def describe() -> dict[str, object]:
