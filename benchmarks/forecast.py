@@ -20,13 +20,14 @@ from unittest.mock import patch
 
 import uvloop
 
+from agent.chain.connect import header_at
 from agent.chain.rpc import HttpRpc
 from agent.chain.websocket import WsRpc
 from agent.config import load_settings
 from agent.core.step import Core
 from agent.devnet.builder import Ordering
 from agent.devnet.slice import Traffic, pool_records
-from agent.devnet.slice_run import SliceWorld, _latest
+from agent.devnet.slice_run import SliceWorld
 from agent.dex.routers.plan import NotUnderstood, Why
 from agent.dex.routers.play import same_state
 from agent.engine import chain_hunt
@@ -149,7 +150,7 @@ def run() -> dict[str, object]:
         http = HttpRpc(world.anvil.rpc_url)
         websocket = runner.run(WsRpc.connect(world.anvil.ws_url))
         try:
-            head = runner.run(_latest(http))
+            head = runner.run(header_at(http, None))
             view = runner.run(ChainView.load(http, head, pool_records(world.slice), sender=world.identities.probe))
             bench = Bench(world, view, websocket, Path(folder))
             _check_equal(bench.predict_all(), runner.run(bench.execute_all()))
