@@ -44,7 +44,8 @@ test-python: tools ## the Python tests
 audit-contracts: tools setup-contracts ## halmos proofs and slither, minutes
 	@$(BIN)/python scripts/test_contracts.py --proofs
 
-bench: tools     ## measure; JSON under build/bench
+bench: tools     ## measure and judge every gate; JSON under build/bench (ARGS=--anyway on a busy machine)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r scripts/locks/bench.lock
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: tools      ## the long tests: random swaps against the real contracts, slow Python tests, deep fuzzing

@@ -18,6 +18,7 @@ COMPILE = [
 TARGETS: dict[Path, list[str]] = {
     ROOT / "requirements.lock": ["pyproject.toml", "--group", "dev"],
     LOCKS / "node.lock": ["--group", "node"],
+    LOCKS / "bench.lock": ["--group", "bench", "--constraints", "requirements.lock"],
     LOCKS / "contracts.lock": ["--group", "contracts"],
     LOCKS / "flashbots.lock": ["--group", "flashbots", "--overrides", str(LOCKS / "flashbots.override")],
 }
