@@ -22,6 +22,9 @@ BEGIN = "<!-- benchmarks: made by scripts/make_bench_table.py from docs/referenc
 END = "<!-- /benchmarks -->"
 UNITS = {"x": "×", "us": " µs", "ms": " ms", "MB": " MB"}
 IN_README = ("P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P13", "P15")
+STAGES_HEAD = """Stages of `mev-agent run --case` over all moments of a block, its traffic as fast as possible.
+A moment is one new state, a head's or a target's, from its arrival to its last candidate: the search over the pools it
+touched, and the simulation of what was found. Signing and sending follow once for what is chosen."""
 PAGE_HEAD = """# What is fast, and how that is measured
 
 `make bench` measures, judges each gate, and writes build/bench/bench.json; `python scripts/make_bench_table.py` makes
@@ -61,6 +64,7 @@ def small(measured: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"{MEASURED.relative_to(ROOT)} lacks {', '.join(sorted(missing))}; run make bench without names"
         )
+    kept["latency_ns"] = measured["data"]["figures"].get("head_to_candidate", {}).get("latency_ns", {})
     return {"schema": measured["schema"], "ok": measured["ok"], "data": kept}
 
 
@@ -72,6 +76,7 @@ def page(document: dict[str, Any]) -> str:
         f"{PAGE_HEAD}\n{conditions(held)}\n\n{table(held['rows'], is_long=True)}\n\n"
         f"With {versions}.\n\n"
         "Limits in microseconds hold on a machine that signs in 27 µs; what was measured is scaled to one.\n"
+        f"{stages(held['latency_ns'])}"
     )
 
 
@@ -109,6 +114,19 @@ def table(rows: list[dict[str, Any]], *, is_long: bool) -> str:
     return "\n".join(lines)
 
 
+def stages(by_block: dict[str, dict[str, dict[str, int]]]) -> str:
+    """How long each stage took between a new head and the last candidate, by archived block."""
+    if not by_block:
+        return ""
+    lines = ["", "## From a new head to the last candidate", "", STAGES_HEAD, ""]
+    lines += ["| block | stage | times | median | 99 % | longest |", "|---|---|---|---|---|---|"]
+    for block, latency in by_block.items():
+        for name, held in sorted(latency.items(), key=lambda item: -item[1]["max"]):
+            spans = [f"{rounded(held[key] / 1e6)} ms" for key in ("p50", "p99", "max")]
+            lines.append(f"| {' | '.join([block, name.replace('_', ' '), str(held['n']), *spans])} |")
+    return "\n".join(lines) + "\n"
+
+
 def place(row: dict[str, Any]) -> tuple[bool, int]:
     """Numbered gates in order, then the others."""
     number = row["id"].removeprefix("P")
@@ -121,4 +139,7 @@ def rounded(value: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ValueError as error:
+        sys.exit(f"error: {error}")
