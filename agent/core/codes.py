@@ -26,6 +26,7 @@ class Code(StrEnum):
     BELOW_GAS = "D_BELOW_GAS"
     BELOW_MIN_NET = "D_BELOW_MIN_NET"
     DUPLICATE = "D_DUPLICATE"
+    TABLE_FULL = "D_TABLE_FULL"
     CONFLICT = "D_CONFLICT"
     NOT_SELECTED = "D_NOT_SELECTED"
     NO_KEY = "D_NO_KEY"
@@ -53,6 +54,7 @@ EXPLANATIONS: dict[Code, str] = {
     Code.BELOW_GAS: "The gross profit does not cover gas at the base fee.",
     Code.BELOW_MIN_NET: "What is left after gas and bid is under the configured minimum.",
     Code.DUPLICATE: "The same cycle at the same moment was decided already.",
+    Code.TABLE_FULL: "So many opportunities of this head are open that no more are remembered; the next head empties it.",
     Code.CONFLICT: "It shares a pool with one that pays more in the same block.",
     Code.NOT_SELECTED: "Another opportunity was asked for by name.",
     Code.NO_KEY: "Every operator key already carries a bundle for this block.",

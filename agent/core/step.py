@@ -113,8 +113,10 @@ class Core:
             return Code.HALTED, f"by {self._halted.by}"
         if self._head is None or found.head_hash != self._head.block_hash:
             return Code.STALE_STATE, f"found at {found.head_hash}"
-        if self._is_open(found) or len(self._open) >= MAX_OPEN_IDS:
+        if self._is_open(found):
             return Code.DUPLICATE, f"{len(self._open)} open"
+        if len(self._open) >= MAX_OPEN_IDS:
+            return Code.TABLE_FULL, f"{len(self._open)} open"
         quarantined = self._quarantined.intersection(found.pools)
         if quarantined:
             return Code.POOL_QUARANTINED, min(quarantined)

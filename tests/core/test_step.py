@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from agent.core import step
 from agent.core.codes import Code
 from agent.core.effects import Cancel, Drop, Execute, Hold, Stop, Submit
 from agent.core.events import (
@@ -91,6 +92,18 @@ def test_the_same_id_twice_is_a_duplicate() -> None:
     core = core_at_head()
     core.step(FOUND)
     assert drop_code(core.step(FOUND)) is Code.DUPLICATE
+
+
+def test_what_a_full_table_cannot_remember_is_no_duplicate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "MAX_OPEN_IDS", 2)
+    core = core_at_head()
+    for id_ in ("one", "two"):
+        assert core.step(msgspec.structs.replace(FOUND, id=id_)) == (Execute(id_),)
+    third = msgspec.structs.replace(FOUND, id="three")
+    assert drop_code(core.step(third)) is Code.TABLE_FULL
+    assert drop_code(core.step(FOUND)) is Code.DUPLICATE, "what is in the full table is still known"
+    core.step(msgspec.structs.replace(HEAD, block_hash="0xab"))
+    assert core.step(msgspec.structs.replace(third, head_hash="0xab")) == (Execute("three"),)
 
 
 def test_after_a_reorg_the_same_cycle_is_new_on_the_sibling_head() -> None:
