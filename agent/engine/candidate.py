@@ -163,14 +163,13 @@ class Appraiser:
         candidates: list[Candidate],
         env: BlockEnv,
         seat: Seat,
-        offer: Callable[[Candidate, BlockEnv, int], Terms | None],
+        offer: Callable[[Candidate, BlockEnv], Terms | None],
     ) -> list[Candidate]:
         """Execute what `offer` offers for candidates without terms, and once more with the gas then measured."""
         for _ in range(2):
             open_offers = []
             for position, candidate in enumerate(candidates):
-                gas_used = candidate.final.gas_used if candidate.final else candidate.measured.gas_used + PAYMENT_GAS
-                terms = offer(candidate, env, gas_used)
+                terms = offer(candidate, env)
                 if terms is not None and terms != candidate.terms:
                     open_offers.append((position, terms))
             runs = [(candidates[position].opportunity, terms) for position, terms in open_offers]
@@ -187,9 +186,10 @@ class Appraiser:
     def _least_net(self) -> int:
         return self._settings.limits.min_net_wei
 
-    def _payment_terms(self, candidate: Candidate, env: BlockEnv, gas_used: int) -> Terms | None:
+    def _payment_terms(self, candidate: Candidate, env: BlockEnv) -> Terms | None:
         if not self._may_offer(candidate) or candidate.opportunity.start_token != self._executor.weth:
             return None
+        gas_used = candidate.final.gas_used if candidate.final else candidate.measured.gas_used + PAYMENT_GAS
         bid = bid_in_weth(
             gross_wei=candidate.measured.gross_amount,
             gas_cost_wei=gas_used * env.base_fee_wei,
@@ -200,7 +200,7 @@ class Appraiser:
             return None
         return self._terms(env, gas_used, payment_bps=bid.payment_bps, floor=bid.floor_amount, priority_fee_wei=0)
 
-    def _priority_terms(self, candidate: Candidate, env: BlockEnv, gas_used: int) -> Terms | None:
+    def _priority_terms(self, candidate: Candidate, env: BlockEnv) -> Terms | None:
         if not self._may_offer(candidate) or (candidate.terms is not None and candidate.terms.payment_bps):
             return None
         assert candidate.value_wei is not None
