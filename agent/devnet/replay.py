@@ -19,6 +19,7 @@ from agent.chain.jsonrpc import Request, RpcError
 from agent.devnet.anvil import Anvil
 from agent.devnet.archive import Archive, unknown_state_text
 from agent.devnet.case import Case, CaseTransaction
+from agent.devnet.history import require_history
 from agent.devnet.refunds import add_undue_refunds
 from agent.errors import SetupError, UsageError
 from agent.eth.hexes import to_data, to_hash, to_quantity
@@ -81,7 +82,9 @@ class CaseNode:
     ) -> CaseNode:
         """Serve the case, fork its parent, set block N's environment, and stand at the parent."""
         left_out = case.with_later_of_same_sender(frozenset(leave_out))
-        archive = Archive(case, fresh=fresh, holders=holders, assume=assume).start()
+        assumed = frozenset(assume)
+        require_history(case, assumed=assumed)
+        archive = Archive(case, fresh=fresh, holders=holders, assume=assumed).start()
         try:
             anvil = await Anvil.start(
                 hardfork=case.hardfork,
