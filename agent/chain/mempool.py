@@ -171,20 +171,21 @@ class MempoolFeed:
     def _decoded(self, entries: Iterable[bytes | MempoolEvent]) -> list[MempoolEvent]:
         """Events of what waits, each transaction once."""
         events: list[MempoolEvent] = []
-        subscription, seen = self._subscription, self._seen
+        seen, subscription = self._seen, self._subscription
+        decode, name = (subscription.decode, subscription.id) if subscription is not None else (None, "")
         # Each transaction of a burst passes here: written out, as a call more would cost a twentieth of the whole.
         for entry in entries:
             if not isinstance(entry, bytes):
                 events.append(entry)
                 continue
-            assert subscription is not None
+            assert decode is not None, "a message without a subscription"
             try:
-                params = subscription.decode(entry).params
+                params = decode(entry).params
             except (msgspec.DecodeError, RecursionError):
                 self.malformed += 1
                 continue
             item = params.result
-            if params.subscription != subscription.id:
+            if params.subscription != name:
                 self.malformed += 1
             elif type(item) is PendingTransaction:
                 count = len(seen)

@@ -197,3 +197,15 @@ async def test_what_waits_when_the_connection_ends_is_still_read(mainnet):
     feed = await flooded(trees)
     feed._subscription = None  # as another connection replaces it
     assert [event.hash for event in (await feed.read())[:-1]] == [tree["hash"] for tree in trees]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"nonce": "7"}, {"gasPrice": None, "maxFeePerGas": None}, {"input": "0x1"}, {"gas": 5}]
+)
+def test_terms_that_cannot_be_read_say_whose_and_why(mainnet, fields):
+    case = json.loads(gzip.decompress((mainnet / "public" / "24628607.json.gz").read_bytes()))
+    good = case["transactions"][0]
+    assert pending_from_json(json.dumps(good).encode()).terms().nonce == int(good["nonce"], 16)
+    pending = pending_from_json(json.dumps({"params": {"result": good | fields}}).encode())
+    with pytest.raises(TransactionError, match=good["hash"]):
+        pending.terms()
