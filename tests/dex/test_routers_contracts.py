@@ -24,6 +24,7 @@ from agent.dex.pool_set import PoolSet
 from agent.dex.routers.plan import NotUnderstood, Plan
 from agent.dex.routers.play import Reverts, play, same_state
 from agent.dex.routers.read import read_plan
+from agent.dex.v2 import V2Pool, router_amount_in
 from agent.dex.v3 import V3Pool
 from agent.engine.reverts import revert_text
 from agent.eth.hexes import from_quantity, to_data, to_quantity
@@ -42,7 +43,7 @@ GAS = 2_000_000
 
 
 # UniversalRouter's selectors: V2TooMuchRequested 8ab0bc16, V2TooLittleReceived 849eaf98, V3TooMuchRequested 739dbe52,
-# V3TooLittleReceived 39d35496, V3InvalidAmountOut d4e0248e.
+# V3TooLittleReceived 39d35496, V3InvalidAmountOut d4e0248e, InsufficientToken 675cae38.
 REASONS = {
     "asks for more than allowed": {
         "'Too much requested'", "'UniswapV2Router: EXCESSIVE_INPUT_AMOUNT'", "selector 0x8ab0bc16", "selector 0x739dbe52"
@@ -57,6 +58,7 @@ REASONS = {
     "more than the pair holds": {"'ds-math-sub-underflow'", "reverted without a word"},
     "the pool holds less": {"reverted without a word", "selector 0xd4e0248e", "selector 0x739dbe52"},
     "AS: the amount is zero": {"'AS'"},
+    "less than asked for": {"selector 0x675cae38"},
     "SPL: the price limit is on the wrong side": {"'SPL'"},
 }  # fmt: skip
 """What the contracts say, by what the forecast said."""
@@ -327,7 +329,9 @@ async def test_the_slices_routers_leave_the_pools_as_foretold(stage: Stage, seed
     assert sum(counts.values()) - counts["moved"] - counts["revert"] <= 10, counts
 
 
-async def test_the_routers_with_code_from_archived_blocks_do_too(stage: Stage, mainnet: Path) -> None:
+@pytest.fixture
+async def allow(stage: Stage, mainnet: Path) -> list[Call]:
+    """Plants the routers that archived blocks carry; the calls by which the user lets UniversalRouter have tokens."""
     anvil, world = stage.planted.anvil, stage.planted.world
     case = load_case(mainnet / "public" / "19933597.json.gz")
     for address in (write.SWAP_ROUTER_02, write.UNIVERSAL_ROUTER, write.PERMIT2):
@@ -341,7 +345,7 @@ async def test_the_routers_with_code_from_archived_blocks_do_too(stage: Stage, m
         for spender in (write.SWAP_ROUTER_02, write.PERMIT2):
             place = to_quantity(allowance_slot(stage.user, Address(spender), slot))
             await anvil.call("anvil_setStorageAt", to_data(token.address), place, f"0x{UINT256_MAX:064x}")
-    allow = [
+    return [
         stage.call(
             write.PERMIT2,
             write.call(
@@ -355,6 +359,9 @@ async def test_the_routers_with_code_from_archived_blocks_do_too(stage: Stage, m
         )
         for token in world.tokens
     ]
+
+
+async def test_the_routers_with_code_from_archived_blocks_do_too(stage: Stage, allow: list[Call]) -> None:
     draw = Draw(stage, 5)
     calls = [make(stage, draw) for _ in range(70) for make in (router_02_calls, universal_calls, universal_calls)]
     counts = compared(stage, calls, await stage.run([(*allow, call) for call in calls]))
@@ -376,3 +383,74 @@ async def test_a_limit_is_held_to_the_last_unit(stage: Stage) -> None:
             calls.append(stage.call(write.V2_ROUTER, data))
     simulations = await stage.run([(call,) for call in calls])
     assert compared(stage, calls, simulations) == {"moved": 12, "revert": 12}
+
+
+async def test_so_is_the_limit_of_an_exact_output(stage: Stage) -> None:
+    draw = Draw(stage, 12)
+    calls = []
+    for kind in ("v2", "v3") * 6:
+        path, fees_pips = draw.route(f"uniswap-{kind}")
+        amount = stage.planted.world.token(path[-1]).amount_of_usd(1_000)
+        for paid_less in (0, 1):
+            greatest = exact_input_of(stage, kind, path, fees_pips, amount) - paid_less
+            if kind == "v2":
+                data = write.v2("swapTokensForExactTokens", (amount, greatest), path, SOMEBODY, FAR_S)
+                calls.append(stage.call(write.V2_ROUTER, data))
+            else:
+                fields = (write.packed_backwards(path, fees_pips), SOMEBODY, FAR_S, amount, greatest)
+                calls.append(stage.call(write.SWAP_ROUTER, write.call("exactOutput", [write.ALONG], fields)))
+    simulations = await stage.run([(call,) for call in calls])
+    assert compared(stage, calls, simulations) == {"moved": 12, "revert": 12}
+
+
+def exact_input_of(stage: Stage, kind: str, path: list[Address], fees_pips: list[int], amount: int) -> int:
+    """What the router asks for, from the pools' own quotes: its V2 library adds one where nothing was rounded."""
+    for token_in, token_out, fee_pips in reversed(list(zip(path, path[1:], fees_pips, strict=False))):
+        pool = next(
+            stage.pools[one.address]
+            for one in stage.planted.world.pools
+            if one.protocol == f"uniswap-{kind}"
+            and one.fee_pips == fee_pips
+            and {one.token0, one.token1} == {token_in, token_out}
+        )
+        if isinstance(pool, V2Pool):
+            reserve_in, reserve_out = pool.reserves(token_in)
+            amount = router_amount_in(amount, reserve_in, reserve_out, pool.fee_n, pool.fee_d)
+        else:
+            amount = pool.quote_exact_out(token_in, amount).amount_in
+    return amount
+
+
+async def test_a_second_swap_begins_where_the_first_ended(stage: Stage) -> None:
+    draw = Draw(stage, 13)
+    calls = []
+    for _ in range(10):
+        path, fees_pips = draw.route("uniswap-v3")
+        there = (path[0], path[1], fees_pips[0], SOMEBODY, FAR_S, draw.amount(path[0]), 0, 0)
+        back = (path[1], path[0], fees_pips[0], SOMEBODY, FAR_S, draw.amount(path[1]), 0, 0)
+        inner = [write.call("exactInputSingle", [write.SINGLE], fields) for fields in (there, there, back)]
+        calls.append(stage.call(write.SWAP_ROUTER, write.call("multicall", ["bytes[]"], inner)))
+    counts = compared(stage, calls, await stage.run([(call,) for call in calls]))
+    assert counts["moved"] >= 5, counts
+
+
+async def test_what_is_left_after_a_share_is_known_to_the_unit(stage: Stage, allow: list[Call]) -> None:
+    draw = Draw(stage, 14)
+    calls = []
+    for share_bps in (1, 25, 9_999):
+        path, _ = draw.route("uniswap-v2", first=write.WETH)
+        out = value_wei = 10**18 + share_bps
+        for token_in, token_out in pairwise(path):
+            out = stage.pools[pair_of(stage, token_in, token_out)].quote_exact_in(token_in, out).amount_out
+        left = out - out * share_bps // 10_000
+        swap = write.u_swap_v2(recipient=write.ROUTER, amount=value_wei, limit=out, path=path, is_user=False)
+        for least in (left, left + 1):
+            steps = [
+                (0x0B, write.u_ether(write.ROUTER, value_wei)),
+                (0x08, swap),
+                (0x06, write.u_token(path[-1], SOMEBODY, share_bps)),
+                (0x04, write.u_token(path[-1], write.SENDER, least)),
+            ]
+            calls.append(stage.call(write.UNIVERSAL_ROUTER, write.execute(steps), value_wei))
+    simulations = await stage.run([(*allow, call) for call in calls])
+    assert compared(stage, calls, simulations) == {"moved": 3, "revert": 3}

@@ -250,10 +250,12 @@ def after(value_wei: int) -> V2Pool:
 class Oracle:
     """Says of the target what it was told to, and of ours that it pays so much; remembers what it was asked."""
 
-    def __init__(self, outcome: CallResult | None, *, pays: int) -> None:
+    def __init__(self, outcome: CallResult | None, *, pays: int, hides_ours: int = 0) -> None:
+        """Of the first `hides_ours` batches it does not know how ours ends."""
         self.batches: list[list[tuple[Call, ...]]] = []
         self._outcome = outcome
         self._pays = pays
+        self._hides_ours = hides_ours
 
     async def simulate(
         self,
@@ -270,7 +272,8 @@ class Oracle:
         if self._outcome is None:
             return Simulation((), missing=(Slot(OURS, 1),))
         ours = CallResult(True, 150_000, self._pays.to_bytes(32, "big") + bytes(32), ())
-        return Simulation((self._outcome, ours)[: len(sequence)])
+        is_hidden = len(sequence) > 1 and len(self.batches) <= self._hides_ours
+        return Simulation((self._outcome, ours)[: len(sequence)], missing=(Slot(OURS, 2),) if is_hidden else ())
 
 
 def hunt(folder: Path, oracle: Oracle) -> ChainHunt:
@@ -301,9 +304,11 @@ def hunt(folder: Path, oracle: Oracle) -> ChainHunt:
     return ChainHunt(hunter, View(), oracle)  # type: ignore[arg-type]
 
 
-async def hunted(folder: Path, outcome: CallResult | None, *, pays: int = 1, tx: Transaction | None = None) -> Any:
+async def hunted(
+    folder: Path, outcome: CallResult | None, *, pays: int = 1, tx: Transaction | None = None, hides: int = 0
+) -> Any:
     """(hunter, oracle) after one pending transaction behind a head on which nothing is found."""
-    oracle = Oracle(outcome, pays=pays)
+    oracle = Oracle(outcome, pays=pays, hides_ours=hides)
     one = hunt(folder, oracle)
     await one.on_header(HEADER)
     assert not one.hunter.tracked
@@ -346,6 +351,13 @@ async def test_where_they_differ_the_executed_state_counts(tmp_path: Path) -> No
     assert tracked.opportunity.legs[0].amount_in.to_bytes(16, "big").lstrip(b"\0") in late.data
     assert (hunter.forecasts.agreed, hunter.forecasts.disagreed) == (0, 1)
     assert hunter.forecasts.warning().startswith("1 of 1 forecasts were not what execution gave (taxed 1); first 0x")
+
+
+async def test_an_early_execution_without_an_answer_is_asked_again(tmp_path: Path) -> None:
+    hunter, oracle = await hunted(tmp_path, executed(after(60 * ETHER)), hides=1)
+    assert [[len(sequence) for sequence in batch] for batch in oracle.batches] == [[1, 2], [2]]
+    (tracked,) = hunter.tracked.values()
+    assert tracked.candidate.measured.is_known
 
 
 async def test_what_execution_cannot_answer_is_not_found(tmp_path: Path) -> None:
