@@ -29,8 +29,8 @@ def from_quantity(text: str) -> int:
     except (ValueError, TypeError):
         pass  # said below
     digits = text[2:]
-    # int() alone also takes signs, blanks, underscores and the digits of other scripts.
-    if not text.startswith("0x") or not digits.isalnum() or not digits.isascii():
+    # int() alone also takes signs, blanks, underscores, the digits of other scripts, and a second prefix.
+    if not text.startswith("0x") or not digits.isalnum() or not digits.isascii() or digits[1:2] in ("x", "X"):
         raise ValueError(f"not a hex quantity: {text[:80]!r}")
     return int(digits, 16)
 

@@ -37,7 +37,24 @@ def test_leading_zeros_of_a_quantity_are_taken_as_nodes_send_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0x", "5", "0X5", "0x 5", "0x5 ", "0x-5", "0x+5", "0x1_0", "0x\u0663", "0xg", "-0x5", "0x5\n"]
+    "text",
+    [
+        "",
+        "0x",
+        "5",
+        "0X5",
+        "0x 5",
+        "0x5 ",
+        "0x-5",
+        "0x+5",
+        "0x1_0",
+        "0x\u0663",
+        "0xg",
+        "-0x5",
+        "0x5\n",
+        "0x0x5",
+        "0x0X5",
+    ],
 )
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
