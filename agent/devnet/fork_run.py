@@ -60,6 +60,7 @@ class ForkRun(msgspec.Struct, frozen=True, kw_only=True):
     slot_s: float | None = None
     """None: as fast as possible; else the length of a slot in real time."""
     repeat: str = ""
+    """With `{block}` where the number of the block goes that the fork began at."""
     seed: int = 0
 
     def __repr__(self) -> str:
@@ -173,7 +174,7 @@ async def _slots(
         )
         landed = sum(one.outcome == Ending.LANDED for one in sent)
         say(f"block {built.number}  {len(built.receipts)} txs  sent {len(sent)}  landed {landed}")
-    summarise(result, hunt.hunter, repeat=asked.repeat)
+    summarise(result, hunt.hunter, repeat=asked.repeat.replace("{block}", str(world.header.number)))
     stale = await differing(rpc, hunt.view.pools, sender=world.identities.probe)
     result.warnings += [f"pool {address_text(one.pool)} differs from a fresh read: {one.detail}" for one in stale]
     result.books = await books.close(rpc, hunt.hunter, result)

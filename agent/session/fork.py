@@ -13,6 +13,7 @@ from agent.eth.units import SLOT_S
 from agent.ports import Clock
 from agent.requests import Answer, RunRequest, Say
 from agent.session.asked import remember
+from agent.session.repeating import repeat_fork
 from agent.session.reporting import answer_of
 from agent.settings import Settings
 
@@ -26,21 +27,20 @@ def fork_answer(
     say(f"mev-agent  DEVNET  throw-away keys, local relay  run {run_id}")
     say("  fork     nothing is sent to the node that is forked")
     remember(folder, request, hunt)
-    block = "" if request.world.block is None else f" --fork-block {request.world.block}"
+    blocks, chain_id = request.blocks or DEFAULT_FORK_BLOCKS, settings.onchain.chain_id
     result = asyncio.run(
         run_fork(
             ForkRun(
                 url=request.world.url,
                 block=request.world.block,
-                chain_id=settings.onchain.chain_id,
+                chain_id=chain_id,
                 run=run_id,
                 folder=folder,
                 settings=hunt,
-                blocks=request.blocks or DEFAULT_FORK_BLOCKS,
+                blocks=blocks,
                 ordering=Ordering.GAS_PRICE if request.builder_order == "gas-price" else Ordering.PROFIT,
                 slot_s=SLOT_S if request.pace == "real" else None,
-                # The address stays out of it: it may hold a provider's key.
-                repeat=f"mev-agent run --fork-url env:ETH_RPC_URL{block} --only {{id}}",
+                repeat=repeat_fork(request, hunt, chain_id=chain_id, blocks=blocks),
                 seed=request.seed,
             ),
             clock,

@@ -1,7 +1,7 @@
 """The command line that gives a row of a report again: the world, what was left out or assumed, and every setting.
 
-A case is one block, so one opportunity of it can be had alone. In the slice every block rests on what was done in the
-blocks before it, so there the whole run is repeated; its seed makes it the same run.
+A case is one block, so one opportunity of it can be had alone. In the slice and on a fork every block rests on what
+was done in the blocks before it, so there the whole run is repeated; its seed, or its first block, makes it the same.
 """
 
 from __future__ import annotations
@@ -33,6 +33,26 @@ def repeat_slice(request: RunRequest, hunt: HuntSettings, *, blocks: int) -> str
     for opportunity in request.only:
         words += ["--only", opportunity]
     return shlex.join([*words, *_order(request), *_changed(hunt)])
+
+
+def repeat_fork(request: RunRequest, hunt: HuntSettings, *, chain_id: int, blocks: int) -> str:
+    """The whole run, with `{block}` where the number of the block goes that the fork began at.
+
+    The node's address stays out: it may hold a provider's key. What people sent to the fork is not in it either.
+    """
+    words = ["--blocks", str(blocks)]
+    if request.assume is not None:
+        words += ["--assume", str(request.assume)]
+    if request.pace != "fast":
+        words += ["--pace", request.pace]
+    if request.seed:
+        words += ["--seed", str(request.seed)]
+    for opportunity in request.only:
+        words += ["--only", opportunity]
+    if chain_id != default_settings().onchain.chain_id:
+        words += ["--set", f"onchain.chain_id={chain_id}"]
+    begin = "mev-agent run --fork-url env:ETH_RPC_URL --fork-block {block} "
+    return begin + shlex.join([*words, *_order(request), *_changed(hunt)])
 
 
 def repeat_surveyed(request: SurveyRequest) -> str:

@@ -36,6 +36,8 @@ async def test_heads_of_the_forked_chain_are_landed_and_the_books_agree(
     assert [block["number"] for block in content["blocks"]] == [int(head, 16) + 1, int(head, 16) + 2]
     landed = [one for one in content["opportunities"] if one["outcome"] == "landed"]
     assert landed and all(one["kind"] == "head" for one in landed)
+    again = f"mev-agent run --fork-url env:ETH_RPC_URL --fork-block {int(head, 16)} --blocks 2"
+    assert {one["repeat"] for one in content["opportunities"]} == {again}
     assert content["mismatches"] == []
     assert all(row["booked"] == row["chain"] for row in content["books"])
     assert await world.anvil.call("eth_blockNumber") == head, "the forked node is only read"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from agent.config import default_settings, load_settings
 from agent.requests import RunRequest, SurveyRequest, WorldRequest
-from agent.session.repeating import repeat_case, repeat_slice, repeat_surveyed
+from agent.session.repeating import repeat_case, repeat_fork, repeat_slice, repeat_surveyed
 from agent.session.run import hunt_settings
 
 CASE = WorldRequest(kind="case", case=Path("my cases/block.json.gz"))
@@ -49,6 +51,21 @@ def test_the_slice_is_repeated_whole_because_each_block_rests_on_the_last() -> N
     request = RunRequest(world=WorldRequest(kind="slice"), seed=5, only=("0011aa",))
     command = repeat_slice(request, DEFAULTS, blocks=12)
     assert command == "mev-agent run --slice --seed 5 --blocks 12 --only 0011aa"
+
+
+def test_a_fork_is_repeated_whole_from_the_block_it_began_at() -> None:
+    plain = RunRequest(world=WorldRequest(kind="fork", url="https://node.example/a-key"))
+    command = repeat_fork(plain, DEFAULTS, chain_id=1, blocks=3)
+    assert command == "mev-agent run --fork-url env:ETH_RPC_URL --fork-block {block} --blocks 3"
+    settings = load_settings(overrides=("risk.min_net_wei=7",), environment={}).settings
+    request = replace(
+        plain, pace="real", seed=5, only=("0011aa",), assume=Path("my slots.json"), builder_order="gas-price"
+    )
+    words = shlex.split(repeat_fork(request, hunt_settings(plain, settings), chain_id=5, blocks=1))
+    assert words[5:] == [
+        "{block}", "--blocks", "1", "--assume", "my slots.json", "--pace", "real", "--seed", "5", "--only", "0011aa",
+        "--set", "onchain.chain_id=5", "--builder-order", "gas-price", "--set", "risk.min_net_wei=7",
+    ]  # fmt: skip
 
 
 def test_a_surveyed_row_is_taken_under_the_same_assumptions() -> None:
