@@ -55,6 +55,8 @@ class CaseWorld:
         self.executor = executor
         self.records: list[PoolRecord] = []
         self.left_out: list[LeftOut] = []
+        self.warnings: list[str] = []
+        """What a reader of any figure from this world should know."""
         self.known = 0
         self.pools = PoolSet()
         self.replay: Replay | None = None
@@ -105,10 +107,11 @@ class CaseWorld:
         rpc, probe = self.node.anvil.rpc, self.identities.probe
         found, unreadable = await identify(rpc, contracts, sender=probe)
         prober = Prober(NodeSimulator(rpc), self.node.env, probe=probe)
-        self.records, refused = await prove_pools(prober, found, trusted={token.address for token in START_TOKENS})
+        proving = await prove_pools(prober, found, trusted={token.address for token in START_TOKENS})
+        self.records, self.warnings = proving.records, proving.warnings
         pools, unloadable = await load_pools(rpc, self.records, sender=probe)
         self.known = len(found)
-        self.left_out = [*unreadable, *refused, *unloadable]
+        self.left_out = [*unreadable, *proving.left_out, *unloadable]
         self.pools = PoolSet(pools)
 
     async def _leave_out_unfollowed(self) -> None:

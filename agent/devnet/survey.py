@@ -131,6 +131,7 @@ def empty_result(world: CaseWorld, *, run: str, command: str) -> RunResult:
         pools_known=world.known,
         pools_quotable=len(world.pools),
         left_out=list(world.left_out),
+        warnings=list(world.warnings),
     )
 
 

@@ -12,14 +12,21 @@ import msgspec
 
 from agent.chain.discovery import PoolRecord
 from agent.dex.pool import LeftOut
+from agent.eth.hexes import address_text
 from agent.eth.units import Address
-from agent.sim.pool_probe import Prober, TokenVerdict
+from agent.sim.pool_probe import FeeProof, Prober, TokenVerdict
 
 
-async def prove_pools(
-    prober: Prober, records: list[PoolRecord], *, trusted: Set[Address]
-) -> tuple[list[PoolRecord], list[LeftOut]]:
-    """Records that may be quoted, with their fees, and those left out. Tokens in `trusted` are not probed."""
+class Proving(msgspec.Struct, frozen=True):
+    """What may be quoted, with its fees; what is left out; and which fees rest on state that is not known."""
+
+    records: list[PoolRecord]
+    left_out: list[LeftOut]
+    warnings: list[str]
+
+
+async def prove_pools(prober: Prober, records: list[PoolRecord], *, trusted: Set[Address]) -> Proving:
+    """Prove each record's fee and tokens by execution. Tokens in `trusted` are not probed."""
     holdings = [
         (token, record.address)
         for record in records
@@ -29,6 +36,7 @@ async def prove_pools(
     taxed = {verdict.pool: verdict for verdict in await prober.tokens(holdings) if verdict.is_plain is False}
     proved: list[PoolRecord] = []
     left_out: list[LeftOut] = []
+    warnings: list[str] = []
     for record in records:
         if (verdict := taxed.get(record.address)) is not None:
             left_out.append(LeftOut(record.address, "taxed_token", _taxed(verdict)))
@@ -40,7 +48,14 @@ async def prove_pools(
                 left_out.append(LeftOut(record.address, "unproved_fee", proof.detail))
             else:
                 proved.append(msgspec.structs.replace(record, fee_pips=proof.fee_pips, is_proved=True))
-    return proved, left_out
+                if proof.assumed:
+                    warnings.append(_rests_on_zeros(record.address, proof))
+    return Proving(proved, left_out, warnings)
+
+
+def _rests_on_zeros(pool: Address, proof: FeeProof) -> str:
+    slots = f"{len(proof.assumed)} unknown slot{'s' * (len(proof.assumed) > 1)} taken as zero"
+    return f"pool {address_text(pool)}: the proof of its fee, {proof.fee_pips} pips, rests on {slots}"
 
 
 def _taxed(verdict: TokenVerdict) -> str:
