@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.dex.routers.book import MAX_STEPS
+from agent.dex.factories import FACTORIES, v2_pool_address, v3_pool_address
+from agent.dex.pool import Pool
+from agent.dex.pool_set import PoolSet
+from agent.dex.routers.book import MAX_STEPS, MAX_SWAPS
 from agent.dex.routers.plan import NotUnderstood, Payer, Plan, Pull, Send, SendShare, Unwrap, V2Swap, V3Swap, Why, Wrap
+from agent.dex.routers.play import Reverts, play
 from agent.dex.routers.read import ROUTERS, read_plan
 from agent.dex.routers.v2_router import FUNCTIONS
+from agent.dex.v2 import V2Pool
+from agent.dex.v3 import V3Pool
+from agent.dex.v3_ticks import TickMap
 from agent.eth.units import Address
 from tests.dex import router_calldata as write
 
@@ -258,20 +266,48 @@ def test_functions_that_are_not_read_are_named() -> None:
     assert len(FUNCTIONS) == 9
 
 
+def batch(call: bytes, count: int) -> bytes:
+    return write.call("multicall", ["bytes[]"], [call] * count)
+
+
 def test_a_stranger_cannot_make_a_plan_without_end() -> None:
-    calls = [single()] * (MAX_STEPS + 1)
-    assert why(write.SWAP_ROUTER, write.call("multicall", ["bytes[]"], calls)) is Why.MALFORMED
-    assert len(understood(write.SWAP_ROUTER, write.call("multicall", ["bytes[]"], calls[1:])).steps) == MAX_STEPS
+    sweep = write.call("sweepToken", ["address", "uint256", "address"], A, 0, USER)
+    for call, most in ((sweep, MAX_STEPS), (single(), MAX_SWAPS)):
+        assert len(understood(write.SWAP_ROUTER, batch(call, most)).steps) == most
+        assert why(write.SWAP_ROUTER, batch(call, most + 1)) is Why.MALFORMED
     long = [bytes([i]) * 20 for i in range(1, 200)]
     assert why(write.V2_ROUTER, write.v2("swapExactTokensForTokens", (5, 6), long, USER, 9)) is Why.MALFORMED
 
 
+def every_pool() -> PoolSet:
+    """A pair and a pool of 0.05 % for each two of the tokens used here."""
+    pools: list[Pool] = []
+    for a, b in combinations(sorted(map(Address, (A, B, C, write.WETH))), 2):
+        for factory in FACTORIES[:2]:
+            address = v2_pool_address(factory, a, b)
+            pools.append(V2Pool(address=address, token0=a, token1=b, fee_pips=3000, reserve0=10**20, reserve1=10**18))
+        pools.append(
+            V3Pool(
+                address=v3_pool_address(FACTORIES[4], a, b, 500),
+                token0=a,
+                token1=b,
+                fee_pips=500,
+                sqrt_price_x96=1 << 96,
+                tick=0,
+                liquidity=10**18,
+                ticks=TickMap.from_nets([(-600, 10**18), (600, -(10**18))], tick_spacing=10),
+            )
+        )
+    return PoolSet(pools)
+
+
+POOLS = every_pool()
 SEEDS: list[tuple[bytes, bytes]] = [
     (write.V2_ROUTER, write.v2("swapExactTokensForTokens", (5, 6), [A, B], USER, 9)),
     (write.V2_ROUTER, write.v2("swapExactETHForTokens", (5,), [write.WETH, B], USER, 9)),
     (write.SWAP_ROUTER, single()),
     (write.SWAP_ROUTER, write.call("multicall", ["bytes[]"], [single(), single()])),
-    (write.SWAP_ROUTER, write.call("exactOutput", [write.ALONG], (write.packed([A, B, C], [1, 2]), USER, 9, 5, 6))),
+    (write.SWAP_ROUTER, write.call("exactOutput", [write.ALONG], (write.packed([A, B, C], [500, 500]), USER, 9, 5, 6))),
     (write.SWAP_ROUTER_02, write.call("multicall", ["uint256", "bytes[]"], 9, [single()])),
     (
         write.UNIVERSAL_ROUTER,
@@ -297,3 +333,4 @@ def test_no_bytes_make_the_reader_raise(data: st.DataObject) -> None:
             mutated[at : at + 32] = number.to_bytes(32, "big")
     result = read(to, bytes(mutated), data.draw(st.sampled_from([0, 1, 2**256 - 1])))
     assert isinstance(result, Plan | NotUnderstood)
+    assert isinstance(result, NotUnderstood) or isinstance(play(result, POOLS), dict | Reverts | NotUnderstood)

@@ -6,12 +6,14 @@ from itertools import pairwise
 from typing import NoReturn
 
 from agent.dex.factories import Factory
-from agent.dex.routers.plan import NotUnderstood, Plan, Step, Why
+from agent.dex.routers.plan import NotUnderstood, Plan, Step, V2Swap, V3Swap, Why
 from agent.eth.units import Address
 
 MAX_STEPS = 64
 """More than any wallet makes; calldata is a stranger's."""
 MAX_HOPS = 8
+MAX_SWAPS = 16
+"""Swaps of single pools in one transaction: a stranger's swap through all ticks of a pool takes us some 20 ms."""
 
 
 class Unread(Exception):
@@ -30,7 +32,7 @@ def refuse(why: Why, detail: str = "") -> NoReturn:
 class Book:
     """The steps so far, and what every dialect needs to know of its router."""
 
-    __slots__ = ("_deadline_s", "_steps", "router", "v2", "v3", "value_wei", "weth")
+    __slots__ = ("_deadline_s", "_steps", "_swaps", "router", "v2", "v3", "value_wei", "weth")
 
     def __init__(self, *, router: Address, weth: Address, v2: Factory, v3: Factory, value_wei: int) -> None:
         self.router = router
@@ -39,12 +41,17 @@ class Book:
         self.v3 = v3
         self.value_wei = value_wei
         self._steps: list[Step] = []
+        self._swaps = 0
         self._deadline_s: int | None = None
 
     def add(self, step: Step) -> None:
         """One more step."""
         if len(self._steps) >= MAX_STEPS:
             refuse(Why.MALFORMED, f"more than {MAX_STEPS} steps")
+        if isinstance(step, V2Swap | V3Swap):
+            self._swaps += len(step.path) - 1
+            if self._swaps > MAX_SWAPS:
+                refuse(Why.MALFORMED, f"more than {MAX_SWAPS} swaps")
         self._steps.append(step)
 
     def expires(self, deadline_s: int) -> None:
