@@ -24,3 +24,7 @@ class SystemClock:
 
     def wall_ns(self) -> int:
         return time.time_ns()
+
+
+SYSTEM_CLOCK = SystemClock()
+"""For whoever is told of no other; it has no state."""

@@ -13,6 +13,7 @@ from agent.chain.rpc import HttpRpc
 from agent.chain.websocket import WsRpc
 from agent.errors import ProtocolError, SetupError
 from agent.eth.hexes import from_quantity, to_quantity
+from agent.ports import SYSTEM_CLOCK, Clock
 
 NO_BLOCK = "E_NO_BLOCK"
 
@@ -22,9 +23,9 @@ def is_stream(url: str) -> bool:
     return urlsplit(url).scheme in ("ws", "wss")
 
 
-async def open_node(url: str, *, chain_id: int | None = None) -> Rpc:
+async def open_node(url: str, *, chain_id: int | None = None, clock: Clock = SYSTEM_CLOCK) -> Rpc:
     """A connection to the node. SetupError where it cannot be reached or (`chain_id`) is on another chain."""
-    rpc: Rpc = await WsRpc.connect(url) if is_stream(url) else HttpRpc(url)
+    rpc: Rpc = await WsRpc.connect(url) if is_stream(url) else HttpRpc(url, clock=clock)
     try:
         found = await chain_id_of(rpc)
         if chain_id is not None and found != chain_id:

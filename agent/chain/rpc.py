@@ -7,7 +7,6 @@ once. After HTTP 429 the client keeps the pause that was asked for, by refusing 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from agent.chain.client import (
 )
 from agent.chain.jsonrpc import Request, RpcError
 from agent.errors import AgentError, OutcomeUnknown, ProtocolError, RateLimited, SetupError
+from agent.ports import SYSTEM_CLOCK, Clock
 
 __all__ = ["HttpRpc", "Request", "Rpc", "RpcError", "peer_name"]
 
@@ -42,6 +42,7 @@ class HttpRpc(JsonRpcClient):
         max_batch_members: int = MAX_BATCH_MEMBERS,
         max_batch_bytes: int = MAX_BATCH_BYTES,
         headers: dict[str, str] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
             raise SetupError(f"not an HTTP URL: {peer_name(url)}", hint="a node's URL begins with http:// or https://")
@@ -51,6 +52,7 @@ class HttpRpc(JsonRpcClient):
         self._max_response_bytes = max_response_bytes
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"} | (headers or {})
         self._session: aiohttp.ClientSession | None = None
+        self._clock = clock
         self._closed_until_ns = 0
 
     async def close(self) -> None:
@@ -60,7 +62,7 @@ class HttpRpc(JsonRpcClient):
             self._session = None
 
     async def _exchange(self, body: bytes, *, ids: Sequence[int], method: str, may_repeat: bool) -> bytes:
-        wait_ns = self._closed_until_ns - time.monotonic_ns()
+        wait_ns = self._closed_until_ns - self._clock.monotonic_ns()
         if wait_ns > 0:
             raise RateLimited(
                 "the node asked for a pause that is not over",
@@ -128,7 +130,7 @@ class HttpRpc(JsonRpcClient):
         wait_ms = (
             min(int(seconds), 3_600) * 1_000 if seconds.isascii() and seconds.isdigit() else DEFAULT_RETRY_AFTER_MS
         )
-        self._closed_until_ns = time.monotonic_ns() + wait_ms * 1_000_000
+        self._closed_until_ns = self._clock.monotonic_ns() + wait_ms * 1_000_000
         return RateLimited("the node refuses so many requests", retry_after_ms=wait_ms, peer=self.peer, method=method)
 
     def _failure(self, error: Exception, *, method: str, may_repeat: bool) -> AgentError:

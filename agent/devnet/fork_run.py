@@ -82,7 +82,7 @@ async def run_fork(asked: ForkRun, clock: Clock, say: Callable[[str], None]) -> 
 
 async def _run(world: ForkWorld, asked: ForkRun, clock: Clock, say: Callable[[str], None]) -> RunResult:
     settings, ours = asked.settings, world.identities
-    rpc = HttpRpc(world.front.rpc_url)
+    rpc = HttpRpc(world.front.rpc_url, clock=clock)
     limits = msgspec.json.encode(settings.limits).decode()
     journal = JournalWriter(
         asked.folder,

@@ -178,7 +178,7 @@ async def run_slice(asked: SliceRun, clock: Clock, say: Callable[[str], None]) -
 
 
 async def _run(world: SliceWorld, asked: SliceRun, clock: Clock, say: Callable[[str], None]) -> RunResult:
-    rpc = HttpRpc(world.front.rpc_url)
+    rpc = HttpRpc(world.front.rpc_url, clock=clock)
     journal = JournalWriter(
         asked.folder,
         Run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 
 from agent.chain.pools import differing
@@ -20,6 +19,7 @@ from agent.engine.result import BlockResult, Ending, Mismatch, OpportunityResult
 from agent.engine.reverts import diagnose
 from agent.eth.hexes import address_text, from_data, to_data
 from agent.eth.units import Address, Hash32
+from agent.ports import SYSTEM_CLOCK, Clock
 from agent.sim.node import NodeSimulator
 from agent.sim.pool_probe import Prober
 from agent.sim.simulator import Slot
@@ -32,19 +32,27 @@ from agent.strategies.arb.sizing import finest_size
 
 
 async def survey(
-    case: Case, *, run: str, assume: frozenset[Slot] = frozenset(), max_hops: int = 3, repeat: str = ""
+    case: Case,
+    *,
+    run: str,
+    assume: frozenset[Slot] = frozenset(),
+    max_hops: int = 3,
+    repeat: str = "",
+    clock: Clock = SYSTEM_CLOCK,
 ) -> RunResult:
     """Search and execute all of it. `repeat` is the command line with {id} where an opportunity's id goes."""
     world = await CaseWorld.open(case)
     try:
-        return await _survey(world, run=run, assume=assume, max_hops=max_hops, repeat=repeat)
+        return await _survey(world, run=run, assume=assume, max_hops=max_hops, repeat=repeat, clock=clock)
     finally:
         await world.close()
 
 
-async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_hops: int, repeat: str) -> RunResult:
+async def _survey(
+    world: CaseWorld, *, run: str, assume: frozenset[Slot], max_hops: int, repeat: str, clock: Clock
+) -> RunResult:
     case = world.case
-    clock = StageClock()
+    stages = StageClock()
     start_tokens = [token.address for token in START_TOKENS]
     index = index_cycles(world.pools, start_tokens=start_tokens, max_hops=max_hops)
     result = empty_result(world, run=run, command="survey")
@@ -52,7 +60,7 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
     prober = Prober(NodeSimulator(world.node.anvil.rpc), world.node.env, probe=world.identities.probe)
     before = None
     for moment in moments:
-        started = time.perf_counter_ns()
+        started = clock.monotonic_ns()
         found = find_opportunities(
             moment.pools,
             index,
@@ -65,13 +73,13 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
         )
         for opportunity in tuple(found):
             found += rotated(opportunity, moment.pools, before=before, start_tokens=start_tokens, size=finest_size)
-        clock.add("search", time.perf_counter_ns() - started)
+        stages.add("search", clock.monotonic_ns() - started)
         before = moment.pools
         found = await without_stale(world, moment, found, result)
         if found:
-            started = time.perf_counter_ns()
+            started = clock.monotonic_ns()
             executions = await execute_at(world, moment, found, assume=assume)
-            clock.add("simulate", time.perf_counter_ns() - started)
+            stages.add("simulate", clock.monotonic_ns() - started)
             for opportunity, execution in zip(found, executions, strict=True):
                 row = judged(world, moment, opportunity, execution, repeat=repeat)
                 if row.outcome == Ending.REVERTS:
@@ -82,7 +90,7 @@ async def _survey(world: CaseWorld, *, run: str, assume: frozenset[Slot], max_ho
     await name_rivals(world, result)
     result.mismatches = mismatches(result.opportunities)
     result.survey_net_wei = held_by_rows(result.opportunities)
-    result.latency_ns = clock.summary()
+    result.latency_ns = stages.summary()
     count_funnel(result)
     touched = frozenset().union(*(moment.touched for moment in moments))
     result.blocks.append(

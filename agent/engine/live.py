@@ -116,7 +116,7 @@ async def run_shadow(asked: ShadowRun, clock: Clock, say: Callable[[str], None])
     """Watch until `blocks` slots have passed or the task is cancelled; what was seen, and whether it was cancelled."""
     journal: JournalWriter | None = None
     shadow: Shadow | None = None
-    rpc = await open_node(asked.url, chain_id=asked.chain_id)
+    rpc = await open_node(asked.url, chain_id=asked.chain_id, clock=clock)
     try:
         engine = await probe_engine(rpc)
         limits = msgspec.json.encode(asked.settings.limits).decode()
@@ -311,7 +311,7 @@ class Shadow:
     async def _reconnect(self) -> None:
         """Ask over a new connection; what was known is read afresh, as nobody watched meanwhile."""
         self._hunt = None
-        rpc = await open_node(self._asked.url, chain_id=self._asked.chain_id)
+        rpc = await open_node(self._asked.url, chain_id=self._asked.chain_id, clock=self._clock)
         await self.rpc.close()
         self.rpc = rpc
         self._simulator.use(await probe_engine(rpc))

@@ -68,8 +68,9 @@ def _check(subject: str) -> None:
 
 async def examine(case: Case, path: Path) -> tuple[Row, dict[str, Row]]:
     """The survey's report, and the block's own transactions by hash with the pools that each moved."""
+    clock = SystemClock()
     result = await survey(
-        case, run=new_run_id(SystemClock().wall_ns()), repeat=f"mev-agent run --case {path} --only {{id}}"
+        case, run=new_run_id(clock.wall_ns()), repeat=f"mev-agent run --case {path} --only {{id}}", clock=clock
     )
     world = await CaseWorld.open(case)
     try:

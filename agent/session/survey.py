@@ -20,12 +20,14 @@ def survey(request: SurveyRequest, say: Say) -> Answer:
     case = load_case(request.case)
     assume = read_assumed(request.assume)
     say(f"block {case.number}: {len(case.transactions)} transactions, {len(case.accounts)} accounts known")
+    clock = SystemClock()
     result = asyncio.run(
         survey_case(
             case,
-            run=new_run_id(SystemClock().wall_ns()),
+            run=new_run_id(clock.wall_ns()),
             assume=assume,
             repeat=repeat_surveyed(request),
+            clock=clock,
         )
     )
     symbols = {token.address: token.symbol for token in START_TOKENS}
