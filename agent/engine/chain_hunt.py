@@ -72,9 +72,8 @@ class ChainHunt:
         What calldata foretells is searched before: what is found there is executed behind its target in the same
         batch, and counts where the target leaves the pools as foretold.
         """
-        transactions = [decoded for pending in arrived if (decoded := self._decoded(pending)) is not None]
         env = next_env(self.view.header)
-        payable = [tx for tx in transactions if tx.max_fee_wei >= env.base_fee_wei]
+        payable = [decoded for pending in arrived if (decoded := self._payable(pending, env.base_fee_wei)) is not None]
         calls = [call_from_transaction(transaction) for transaction in payable]
         ahead = self._look_ahead(payable, calls, env)
         batch: list[tuple[Call, ...]] = [(call,) for call in calls]
@@ -126,9 +125,14 @@ class ChainHunt:
         """The slot is over: select, sign, send."""
         return await self.hunter.close_slot()
 
-    def _decoded(self, pending: PendingTransaction) -> Transaction | None:
+    def _payable(self, pending: PendingTransaction, base_fee_wei: int) -> Transaction | None:
+        """The transaction, if it can pay the next block; its signature and its hash are those of its fields."""
         try:
-            return pending.transaction()
+            transaction = pending.transaction()
+            if transaction.max_fee_wei < base_fee_wei:
+                return None
+            _ = transaction.sender, transaction.raw  # raise here what a lying node would have raised later
         except TransactionError:
             self.malformed += 1
             return None
+        return transaction

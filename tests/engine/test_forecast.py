@@ -374,6 +374,16 @@ async def test_a_revert_that_was_foretold_agrees_and_one_that_was_not_does_not(t
     assert (hunter.forecasts.reasons, len(hunter.tracked)) == ({REVERTED: 1}, 0)
 
 
+async def test_a_transaction_that_is_not_what_its_hash_says_is_counted_and_left(tmp_path: Path) -> None:
+    oracle = Oracle(executed(after(60 * ETHER)), pays=1)
+    one = hunt(tmp_path, oracle)
+    await one.on_header(HEADER)
+    lies = [msgspec.structs.replace(target(), hash=HEADER.hash), msgspec.structs.replace(target(), s=0)]
+    await one.on_pending([Arrived(lie) for lie in lies])  # type: ignore[misc]
+    assert one.malformed == 2 and not one.hunter.tracked
+    assert oracle.batches == [[]]
+
+
 async def test_the_report_says_what_became_of_the_forecasts(tmp_path: Path) -> None:
     hunter, _ = await hunted(tmp_path, executed(after(59 * ETHER)))
     result = RunResult(
