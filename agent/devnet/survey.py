@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from agent.chain.pools import differing
-from agent.core.codes import Code
 from agent.devnet.case import Case
 from agent.devnet.case_world import CaseWorld, Moment
-from agent.devnet.mainnet import START_TOKENS, WETH
+from agent.devnet.mainnet import START_TOKENS
 from agent.dex.pool import StateName
-from agent.engine.candidate import unproved_lie
 from agent.engine.execution import Execution, Seat, execute, measuring_terms
-from agent.engine.executor import run_call
+from agent.engine.judging import Seen, canonical_start, clear_of, count_funnel, held_by_rows, judged, mismatches
 from agent.engine.latency import StageClock
-from agent.engine.pricing import value_in_ether
-from agent.engine.result import BlockResult, Ending, Mismatch, OpportunityResult, RunResult
+from agent.engine.result import BlockResult, Ending, RunResult
 from agent.engine.reverts import diagnose
 from agent.eth.hexes import address_text, from_data, to_data
-from agent.eth.units import Address, Hash32
+from agent.eth.units import Hash32
 from agent.ports import SYSTEM_CLOCK, Clock
 from agent.sim.node import NodeSimulator
 from agent.sim.pool_probe import Prober
@@ -27,7 +24,6 @@ from agent.strategies.arb.cycles import index_cycles
 from agent.strategies.arb.opportunity import Opportunity
 from agent.strategies.arb.rotations import rotated
 from agent.strategies.arb.search import find_opportunities
-from agent.strategies.arb.select import best_compatible
 from agent.strategies.arb.sizing import finest_size
 
 
@@ -81,7 +77,15 @@ async def _survey(
             executions = await execute_at(world, moment, found, assume=assume)
             stages.add("simulate", clock.monotonic_ns() - started)
             for opportunity, execution in zip(found, executions, strict=True):
-                row = judged(world, moment, opportunity, execution, repeat=repeat)
+                row = judged(
+                    opportunity,
+                    execution,
+                    at=Seen(moment.pools, moment.transaction, moment.after_index),
+                    env=world.node.env,
+                    executor=world.executor,
+                    unproved=world.unproved,
+                    repeat=repeat,
+                )
                 if row.outcome == Ending.REVERTS:
                     [(row.code, detail)] = await diagnose(prober, [opportunity], executor=world.executor.address)
                     row.reason = detail or row.reason
@@ -115,14 +119,7 @@ async def without_stale(
     pools = [moment.pools[address] for address in sorted({pool for one in found for pool in one.pools})]
     stale = await differing(world.node.anvil.rpc, pools, sender=world.identities.probe)
     result.left_out += [one for one in stale if one not in result.left_out]
-    gone = {one.pool for one in stale}
-    return [one for one in found if not gone.intersection(one.pools)]
-
-
-def canonical_start(opportunity: Opportunity, start_tokens: Sequence[Address]) -> Address:
-    """The token in which the agent itself would begin this cycle."""
-    held = {leg.token_in for leg in opportunity.legs}
-    return next(token for token in start_tokens if token in held)
+    return clear_of(found, stale)
 
 
 def empty_result(world: CaseWorld, *, run: str, command: str) -> RunResult:
@@ -171,90 +168,3 @@ async def execute_at(
         seat=Seat((), world.executor.operators[0], 0),
         assume=frozenset(assume),
     )
-
-
-def judged(
-    world: CaseWorld, moment: Moment, opportunity: Opportunity, execution: Execution, *, repeat: str
-) -> OpportunityResult:
-    """The opportunity with what execution gave: profit, loss, reverts or unknown."""
-    env = world.node.env
-    executed = execution.is_success and execution.is_known
-    gross_amount = execution.gross_amount if executed else (0 if execution.is_known else opportunity.gross_amount)
-    value_wei = value_in_ether(
-        moment.pools,
-        opportunity.start_token,
-        gross_amount,
-        weth=WETH,
-        unproved=world.unproved,
-        moved=opportunity.pools,
-    )
-    gas_cost_wei = execution.gas_used * env.base_fee_wei
-    terms = measuring_terms(opportunity, env)
-    call = run_call(world.executor, opportunity, terms, operator=world.executor.operators[0], nonce=0)
-    one = OpportunityResult(
-        id=opportunity.id,
-        block=opportunity.block_number,
-        kind=opportunity.kind,
-        after_transaction=None if moment.transaction is None else to_data(moment.transaction),
-        after_index=moment.after_index,
-        legs=opportunity.legs,
-        before_amount=opportunity.before_amount,
-        quoted_amount=opportunity.gross_amount,
-        gross_amount=gross_amount,
-        value_wei=value_wei,
-        gas_used=execution.gas_used,
-        gas_cost_wei=gas_cost_wei,
-        net_wei=0 if value_wei is None or not executed else value_wei - gas_cost_wei,
-        upper_bound_amount=opportunity.upper_bound_amount,
-        missing=execution.missing,
-        assumed=execution.assumed,
-        repeat=repeat.replace("{id}", opportunity.id),
-        calldata=to_data(call.data),
-    )
-    if not execution.is_known:
-        one.outcome = Ending.UNKNOWN
-        one.code = Code.UNKNOWN_STATE if execution.missing else Code.SIM_REFUSED
-        one.reason = execution.refused or f"{len(execution.missing)} slots missing"
-    elif not executed:
-        one.outcome, one.code, one.reason = Ending.REVERTS, Code.REVERTS, execution.error[:120]
-    elif lie := unproved_lie(opportunity, execution, world.unproved):
-        one.outcome, one.code, one.reason = Ending.DROPPED, Code.POOL_UNPROVED, lie
-    elif value_wei is None:
-        one.outcome, one.code, one.reason = Ending.UNPRICED, Code.NO_PRICE, "no pool prices the start token in ETH"
-    elif value_wei <= gas_cost_wei:
-        short_wei = gas_cost_wei - value_wei
-        one.outcome, one.code, one.reason = Ending.LOSS, Code.BELOW_GAS, f"{short_wei} wei short of gas"
-    else:
-        one.outcome = Ending.PROFIT
-    return one
-
-
-def mismatches(opportunities: list[OpportunityResult]) -> list[Mismatch]:
-    """Executed, known, and not what the quote said."""
-    return [
-        Mismatch(one.id, one.quoted_amount, one.gross_amount)
-        for one in opportunities
-        if one.outcome in (Ending.PROFIT, Ending.LOSS, Ending.UNPRICED) and one.quoted_amount != one.gross_amount
-    ]
-
-
-def held_by_rows(opportunities: Sequence[OpportunityResult]) -> int:
-    """What the best set without a common pool nets: what stands open at several moments is there once."""
-    paying = [one for one in opportunities if one.outcome == Ending.PROFIT and not one.is_rotation]
-    pools = [[leg.pool for leg in one.legs] for one in paying]
-    return best_compatible(pools, [one.net_wei for one in paying]).value
-
-
-def count_funnel(result: RunResult) -> None:
-    """Funnel and drops from how the opportunities of a survey ended."""
-    for one in result.opportunities:
-        if one.code:
-            result.drops[one.code] = result.drops.get(one.code, 0) + 1
-    result.funnel = {
-        "found": len(result.opportunities),
-        "priced": sum(one.value_wei is not None for one in result.opportunities),
-        "simulated": sum(one.outcome != Ending.UNKNOWN for one in result.opportunities),
-        "passed_risk": 0,
-        "sent": 0,
-        "landed": 0,
-    }
