@@ -2,7 +2,7 @@
 
 V2: reserves. V3: price, tick, liquidity, and the bitmap outward from the current word until a word cannot be read or
 the reach ends; what was not read stays unknown. A tick whose bitmap bit is set but whose figures cannot be read is
-kept as unknown: a quote may go up to it, not across.
+kept as unknown: a quote may go up to it, not across. A pool that is still empty is kept: its block may fill it.
 """
 
 from __future__ import annotations
@@ -139,9 +139,6 @@ async def _load_v2(
             left_out.append(LeftOut(record.address, "unreadable", "getReserves() failed"))
             continue
         reserve0, reserve1 = _unsigned(answer, 0), _unsigned(answer, 1)
-        if not reserve0 or not reserve1:
-            left_out.append(LeftOut(record.address, "empty", f"reserves {reserve0} and {reserve1}"))
-            continue
         assert record.fee_pips is not None
         pools[record.address] = V2Pool(
             address=record.address,
@@ -160,12 +157,13 @@ async def _load_v3(
     calls = [(record.address, getter) for record in records for getter in (SLOT0, LIQUIDITY)]
     answers = await view(rpc, calls, sender=sender, block=block)
     readings: list[_Reading] = []
+    unborn: dict[Address, Pool] = {}
     for position, record in enumerate(records):
         slot0, liquidity = answers[2 * position], answers[2 * position + 1]
         if slot0 is None or liquidity is None or len(slot0) < 64:
             left_out.append(LeftOut(record.address, "unreadable", "slot0() or liquidity() failed"))
-        elif not _unsigned(slot0, 0):
-            left_out.append(LeftOut(record.address, "empty", "the pool has no price yet"))
+        elif not _unsigned(slot0, 0) and not _unsigned(liquidity, 0):
+            unborn[record.address] = _unborn(record)
         elif not is_possible(_unsigned(slot0, 0), _signed(slot0, 1)):
             detail = f"price {_unsigned(slot0, 0)} and tick {_signed(slot0, 1)} are outside the domain"
             left_out.append(LeftOut(record.address, "inconsistent", detail))
@@ -180,7 +178,7 @@ async def _load_v3(
             )
     await _read_bitmaps(rpc, readings, sender=sender, block=block)
     ticks = await _read_ticks(rpc, readings, sender=sender, block=block)
-    pools: dict[Address, Pool] = {}
+    pools = unborn
     for reading in readings:
         pool = _v3_pool(reading, ticks[reading.record.address])
         if isinstance(pool, LeftOut):
@@ -217,6 +215,22 @@ async def _read_ticks(
         known = answer is not None and len(answer) >= 64
         ticks[pool][tick] = Tick(_signed(answer, 1), _unsigned(answer, 0)) if known and answer else Tick(None, None)
     return ticks
+
+
+def _unborn(record: PoolRecord) -> V3Pool:
+    """A pool without a price: it trades nothing until its Initialize, and no position can stand before that."""
+    assert record.fee_pips is not None
+    assert record.tick_spacing is not None
+    return V3Pool(
+        address=record.address,
+        token0=record.token0,
+        token1=record.token1,
+        fee_pips=record.fee_pips,
+        sqrt_price_x96=0,
+        tick=0,
+        liquidity=0,
+        ticks=TickMap({}, tick_spacing=record.tick_spacing, known_words=None),
+    )
 
 
 def _v3_pool(reading: _Reading, ticks: dict[int, Tick]) -> V3Pool | LeftOut:

@@ -166,12 +166,13 @@ class Laboratory:
         return Leg(address, False, *fees_bps)
 
     async def uniswap_pair(self, token: Address, amount: int, other: Address, other_amount: int) -> Leg:
-        """A pair by Uniswap's own factory."""
+        """A pair by Uniswap's own factory; empty where the amounts are."""
         created = await self._do(CONTRACTS.v2_factory, encode_call("createPair(address,address)", token, other))
         address = Address(from_data(created["logs"][0]["data"])[12:32])
         await self.give(token, address, amount)
         await self.give(other, address, other_amount)
-        await self._do(address, encode_call("mint(address)", LAB))
+        if amount:
+            await self._do(address, encode_call("mint(address)", LAB))
         return Leg(address, False, 30, 30)
 
     async def v3_pool(

@@ -70,6 +70,19 @@ async def born_in_the_block(lab: Laboratory, name: str) -> None:
     lab.trap(name, token, three, two)
 
 
+async def pair_born_in_the_block(lab: Laboratory, name: str) -> None:
+    """A pair that holds nothing at the parent."""
+    token = await lab.token(name)
+    one = await lab.uniswap_pair(token, 0, WETH, 0)
+    two = await lab.pair(name, token, X, WETH, W * 103 // 100, fees_bps=(30, 30))
+    lab.trap(name, token, one, two)
+    lab.plan(name, LAB, swap2(two, WETH, ONE, 30))
+    lab.plan(name, LAB, send(token, one.pool, X))
+    lab.plan(name, LAB, send(WETH, one.pool, W))
+    lab.plan(name, one.pool, encode_call("mint(address)", LAB))
+    lab.plan(name, LAB, swap2(one, WETH, ONE, 30))
+
+
 async def emptied_and_filled(lab: Laboratory, name: str) -> None:
     """A pool with a price and no liquidity at all at the parent."""
     token = await lab.token(name)
@@ -224,6 +237,7 @@ async def plant_all(lab: Laboratory) -> None:
     await exactly_on_a_tick(lab, "on a tick, up", up=True)
     await exactly_on_a_tick(lab, "on a tick, down", up=False)
     await born_in_the_block(lab, "initialised in the block")
+    await pair_born_in_the_block(lab, "pair filled in the block")
     await emptied_and_filled(lab, "filled in the block")
     await lying_fee(lab, "lying fee")
     await odd_pairs(lab, "quarter fee", (25, 25), (25, 25))

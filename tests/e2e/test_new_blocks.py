@@ -40,7 +40,6 @@ LEFT_OUT = {
     "lopsided": "unproved_fee",
     "both lopsided": "unproved_fee",
     "taxes contracts": "taxed_token",
-    "initialised in the block": "empty",
 }
 """Traps through which nothing is claimed, and what is said of their pools."""
 REFUSING = {"says false"}
