@@ -8,28 +8,20 @@ same run every time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
-from pathlib import Path
 
-import msgspec
-
-from agent.chain.headers import Header, WireHeader, header_from_wire
+from agent.chain.client import Rpc
+from agent.chain.connect import header_at
 from agent.chain.mempool import MempoolFeed
 from agent.chain.pending import PendingTransaction
-from agent.chain.pools import differing
-from agent.chain.rpc import HttpRpc
-from agent.chain.websocket import WsRpc
-from agent.core.step import Core
 from agent.devnet.anvil import Anvil
-from agent.devnet.builder import Builder, Ordering
+from agent.devnet.builder import Builder, BuiltBlock, Ordering
 from agent.devnet.builder.builder import DEVNET_FEE_RECIPIENT
 from agent.devnet.front import Front
 from agent.devnet.identities import Identities, devnet_identities
 from agent.devnet.mainnet import START_TOKENS, WETH
 from agent.devnet.mempool import Mempool
 from agent.devnet.relay import Relay
-from agent.devnet.settling import end_block
 from agent.devnet.slice import (
     ANVIL_FLAGS,
     CHAIN_ID,
@@ -42,30 +34,17 @@ from agent.devnet.slice import (
     token_code,
 )
 from agent.devnet.slice.storage import mapping_slot
-from agent.engine.booking import Books
-from agent.engine.candidate import Appraiser
+from agent.devnet.slots import SlotRun, run_slots
 from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.chain_view import ChainView
 from agent.engine.executor import Executor
-from agent.engine.hunter import Hunter
-from agent.engine.latency import StageClock
-from agent.engine.result import BlockResult, Ending, RunResult
-from agent.engine.settings import HuntSettings
-from agent.engine.summary import summarise
+from agent.engine.result import RunResult
 from agent.errors import SetupError
-from agent.eth.hexes import address_text, to_data, to_quantity
+from agent.eth.hexes import to_data, to_quantity
 from agent.eth.units import WEI_PER_ETHER
-from agent.journal.records import Run
-from agent.journal.writer import JournalWriter
 from agent.ports import Clock
-from agent.sim.node import NodeSimulator
-from agent.strategies.arb.cycles import index_cycles
-from agent.strategies.arb.screen import Screen
-from agent.venues.onchain.endpoints import FLASHBOTS, Endpoint
+from agent.sim.simulator import BlockEnv
 from agent.venues.onchain.executor import build_for_fork, load_build, runtime_code, runtime_code_hash, storage
-from agent.venues.onchain.relay import RelayClient
-from agent.venues.onchain.signer import RelaySigner
-from agent.venues.onchain.wire import WireTransport
 
 WETH9_BALANCE_SLOT = 3
 OPERATOR_BALANCE_WEI = 10 * WEI_PER_ETHER
@@ -74,18 +53,8 @@ ARRIVAL_TIMEOUT_S = 60
 """A slot's traffic reaches a subscriber in milliseconds: later than this, nothing will."""
 
 
-class SliceRun(msgspec.Struct, frozen=True, kw_only=True):
+class SliceRun(SlotRun, frozen=True, kw_only=True):
     """What to run."""
-
-    run: str
-    folder: Path
-    settings: HuntSettings
-    seed: int
-    blocks: int
-    ordering: Ordering = Ordering.PROFIT
-    slot_s: float | None = None
-    """None: as fast as possible; else the length of a slot in real time."""
-    repeat: str = ""
 
 
 class SliceWorld:
@@ -168,128 +137,48 @@ async def _plant_ours(anvil: Anvil, slice_: Slice, ours: Identities) -> Executor
     )
 
 
+class _SliceGround:
+    """The slice's users: all that they send in a slot comes at its start."""
+
+    kind = "slice"
+    chain_id = CHAIN_ID
+
+    def __init__(self, world: SliceWorld, *, seed: int, slot_s: float | None) -> None:
+        self.pools_known = len(world.slice.pools)
+        self.noted = {"seed": str(seed)}
+        self._world = world
+        self._traffic = Traffic(world.slice, seed)
+        self._slot_s = slot_s
+
+    async def view(self, rpc: Rpc) -> ChainView:
+        records = pool_records(self._world.slice)
+        return await ChainView.load(rpc, await header_at(rpc, None), records, sender=self._world.identities.probe)
+
+    async def trade(self, hunt: ChainHunt, feed: MempoolFeed, rpc: Rpc, *, began_s: float) -> None:
+        """Hunt behind everything that the users send; then let the slot pass."""
+        env = next_env(hunt.view.header)
+        expected = set()
+        for signed in self._traffic.next_slot(base_fee_wei=env.base_fee_wei, timestamp_s=env.timestamp):
+            await rpc.call("eth_sendRawTransaction", [to_data(signed.raw)])
+            expected.add(to_data(signed.hash))
+        await hunt.on_pending(await _arrivals(feed, expected))
+        if self._slot_s is not None:
+            await asyncio.sleep(max(0.0, began_s + self._slot_s - asyncio.get_running_loop().time()))
+
+    async def build(self, env: BlockEnv) -> BuiltBlock:
+        """The world's own next block, whatever the agent reckoned with; the users learn what became of theirs."""
+        built = await self._world.builder.build()
+        self._traffic.settle(built.receipts)
+        return built
+
+
 async def run_slice(asked: SliceRun, clock: Clock, say: Callable[[str], None]) -> RunResult:
     """Run the agent over `blocks` slots of the slice."""
     world = await SliceWorld.open(seed=asked.seed, ordering=asked.ordering)
     try:
-        return await _run(world, asked, clock, say)
+        return await run_slots(world, _SliceGround(world, seed=asked.seed, slot_s=asked.slot_s), asked, clock, say)
     finally:
         await world.close()
-
-
-async def _run(world: SliceWorld, asked: SliceRun, clock: Clock, say: Callable[[str], None]) -> RunResult:
-    rpc = HttpRpc(world.front.rpc_url, clock=clock)
-    journal = JournalWriter(
-        asked.folder,
-        Run(
-            asked.run,
-            "1",
-            {"world": "slice", "seed": str(asked.seed), "limits": msgspec.json.encode(asked.settings.limits).decode()},
-        ),
-        monotonic_ns=clock.monotonic_ns(),
-        wall_ns=clock.wall_ns(),
-    )
-    client = RelayClient(
-        Endpoint(name="devnet", url=world.relay.url, dialect=FLASHBOTS, chain_id=CHAIN_ID),
-        identity=RelaySigner(world.identities.relay),
-        transport=WireTransport(world.relay.url),
-    )
-    feed = MempoolFeed(lambda: WsRpc.connect(world.front.ws_url), chain_id=CHAIN_ID)
-    watching = asyncio.create_task(feed.run())
-    try:
-        records = pool_records(world.slice)
-        view = await ChainView.load(rpc, await _latest(rpc), records, sender=world.identities.probe)
-        simulator = NodeSimulator(rpc)
-        cycles = index_cycles(view.pools, start_tokens=asked.settings.start_tokens, max_hops=asked.settings.max_hops)
-        hunter = Hunter(
-            core=Core(asked.settings.limits),
-            journal=journal,
-            clock=clock,
-            stages=StageClock(),
-            appraiser=Appraiser(simulator, world.executor, asked.settings, probe=world.identities.probe),
-            cycles=cycles,
-            screen=Screen(cycles, view.pools),
-            operators=world.identities.operators,
-            relays=[client],
-            chain_id=CHAIN_ID,
-            settings=asked.settings,
-        )
-        hunt = ChainHunt(hunter, view, simulator)
-        return await _slots(world, hunt, feed, rpc, simulator, asked, say)
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        journal.close()
-        await client.close()
-        await rpc.close()
-
-
-async def _slots(
-    world: SliceWorld,
-    hunt: ChainHunt,
-    feed: MempoolFeed,
-    rpc: HttpRpc,
-    simulator: NodeSimulator,
-    asked: SliceRun,
-    say: Callable[[str], None],
-) -> RunResult:
-    executor = world.executor
-    result = RunResult(
-        run=asked.run,
-        command="run",
-        world="slice",
-        mode="devnet",
-        chain_id=CHAIN_ID,
-        executor_address=address_text(executor.address),
-        executor_build=executor.build,
-        executor_code_hash=to_data(executor.code_hash),
-        pools_known=len(world.slice.pools),
-        pools_quotable=len(hunt.view.pools),
-        left_out=hunt.view.left_out,
-    )
-    books = await Books.open(rpc, executor, tokens=asked.settings.start_tokens)
-    traffic = Traffic(world.slice, asked.seed)
-    for _ in range(asked.blocks):
-        started = asyncio.get_running_loop().time()
-        header = hunt.view.header
-        await hunt.on_header(header)
-        env = next_env(header)
-        expected = set()
-        for signed in traffic.next_slot(base_fee_wei=env.base_fee_wei, timestamp_s=env.timestamp):
-            await rpc.call("eth_sendRawTransaction", [to_data(signed.raw)])
-            expected.add(to_data(signed.hash))
-        await hunt.on_pending(await _arrivals(feed, expected))
-        if asked.slot_s is not None:
-            await asyncio.sleep(max(0.0, asked.slot_s - (asyncio.get_running_loop().time() - started)))
-        sent = await hunt.close()
-        built = await world.builder.build()
-        traffic.settle(built.receipts)
-        await end_block(hunt, built, rpc, simulator, executor, result)
-        touched = await hunt.view.extend(await _latest(rpc))
-        result.blocks.append(
-            BlockResult(
-                number=built.number,
-                hash=to_data(built.hash),
-                base_fee_wei=env.base_fee_wei,
-                transactions=len(built.receipts),
-                pools_touched=len(touched),
-                evicted=tuple(map(to_data, built.evicted)),
-                newly_reverted=tuple(map(to_data, built.newly_reverted)),
-            )
-        )
-        landed = sum(one.outcome == Ending.LANDED for one in sent)
-        say(
-            f"block {built.number}  {len(built.receipts)} txs  {len(touched)} pools moved  "
-            f"sent {len(sent)}  landed {landed}"
-        )
-    summarise(result, hunt.hunter, repeat=asked.repeat)
-    if unknown := hunt.hunter.never_seen():
-        result.warnings.append(f"no opportunity {', '.join(unknown)} was met: what was not taken changes later blocks")
-    stale = await differing(rpc, hunt.view.pools, sender=world.identities.probe)
-    result.warnings += [f"pool {address_text(one.pool)} differs from a fresh read: {one.detail}" for one in stale]
-    result.books = await books.close(rpc, hunt.hunter, result)
-    return result
 
 
 async def _arrivals(feed: MempoolFeed, expected: set[str]) -> list[PendingTransaction]:
@@ -310,7 +199,3 @@ async def _arrivals(feed: MempoolFeed, expected: set[str]) -> list[PendingTransa
             hint="start again; on a machine that is very busy, with nothing beside it",
         ) from None
     return arrived
-
-
-async def _latest(rpc: HttpRpc) -> Header:
-    return header_from_wire(msgspec.convert(await rpc.call("eth_getBlockByNumber", ["latest", False]), WireHeader))
