@@ -21,10 +21,11 @@ from agent.devnet.anvil import Anvil
 from agent.devnet.head_follower import HeadFollower
 from agent.devnet.mempool import Mempool
 from agent.devnet.pending import PendingTransaction, decode_pending
+from agent.devnet.ports import open_port
 from agent.devnet.shared_access import SharedAccess
 from agent.devnet.subscriptions import Kind, LogCriteria, Subscriptions
 from agent.devnet.txpool import Txpool
-from agent.errors import AgentError, Rejected, SetupError
+from agent.errors import AgentError, Rejected
 from agent.eth.hexes import from_data, from_quantity, to_data, to_hash, to_quantity
 from agent.eth.units import Address
 
@@ -102,18 +103,7 @@ class Front:
         application = web.Application(client_max_size=REQUEST_BYTES_MAX)
         application.router.add_route("*", "/", self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self.stop()
-            raise SetupError(
-                f"port {port} on 127.0.0.1 cannot be opened: {error.strerror}",
-                code="E_PORT_IN_USE",
-                hint="leave --port out to get a free one",
-            ) from None
-        self.port = self._runner.addresses[0][1]
+        self.port = await open_port(self._runner, port, option="--port")
         return self.rpc_url
 
     async def stop(self) -> None:

@@ -7,64 +7,36 @@ times the look-up that it is for. The answers come from one function, called in 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-from agent.errors import SetupError
+from agent.devnet.loop_thread import LoopThread
 
 REQUEST_BYTES_MAX = 16 * 1024 * 1024
 HEAD_BYTES_MAX = 64 * 1024
 
-_START_TIMEOUT_S = 10.0
-_STOP_TIMEOUT_S = 5.0
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 _REFUSAL = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class LoopbackServer:
+class LoopbackServer(LoopThread):
     """Serves `answer` (request body to response body) on a free port of 127.0.0.1."""
 
     def __init__(self, answer: Callable[[bytes], bytes], *, name: str) -> None:
+        super().__init__(self._open, name=name)
         self._answer = answer
-        self._name = name
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped: asyncio.Event | None = None
-        self.url = ""
 
-    def start(self) -> None:
-        """Open the port and return when `url` says which."""
-        ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(ready,), name=self._name, daemon=True)
-        self._thread.start()
-        if not ready.wait(_START_TIMEOUT_S) or not self.url:
-            raise SetupError(f"the {self._name} could not open a port on 127.0.0.1", code="E_PORT")
-
-    def stop(self) -> None:
-        """Close the port and end the thread; safe to call again."""
-        thread, self._thread = self._thread, None
-        if thread is None or self._loop is None or self._stopped is None:
-            return
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        thread.join(_STOP_TIMEOUT_S)
-
-    def _run(self, ready: threading.Event) -> None:
-        try:
-            asyncio.run(self._serve(ready))
-        finally:
-            ready.set()
-
-    async def _serve(self, ready: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[str]:
         connections: set[asyncio.Transport] = set()
-        server = await self._loop.create_server(lambda: _Connection(self._answer, connections), "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        ready.set()
-        await self._stopped.wait()
-        server.close()
-        for transport in tuple(connections):
-            transport.abort()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Connection(self._answer, connections), "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            for transport in tuple(connections):
+                transport.abort()
 
 
 class _Connection(asyncio.Protocol):

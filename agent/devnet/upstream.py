@@ -9,8 +9,8 @@ reads through and nothing else: whatever is sent to a fork, nothing of it can re
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,14 +18,14 @@ import msgspec
 from aiohttp import web
 
 from agent.chain.jsonrpc import is_read
-from agent.errors import SetupError
+from agent.devnet.loop_thread import LoopThread
+from agent.devnet.ports import open_port
 
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
 _ATTEMPTS = 6
 _WAIT_S = 0.5
 _WAIT_MAX_S = 20.0
 _TIMEOUT_S = 40.0
-_START_TIMEOUT_S = 10.0
 _BUSY = (429, 502, 503, 504)
 _GONE = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"the forked node does not answer"}}'
 _REFUSED = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32601,"message":"a fork only reads"}}'
@@ -56,54 +56,29 @@ def only_reads(body: bytes) -> bool:
     return all(is_read(one.method) for one in (asked if isinstance(asked, list) else [asked]))
 
 
-class Upstream:
-    """Passes JSON-RPC from a port of loopback on to `target`. `start`, then `url`; `stop` when anvil is gone."""
+class Upstream(LoopThread):
+    """Passes JSON-RPC from a port of loopback on to `target`. `start`, then `url`; `stop` when anvil is gone.
+
+    In a thread of its own, because anvil asks while the caller computes.
+    """
 
     def __init__(self, target: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(self._open, name="door to the forked node")
         self._target = target
         self._headers = {"content-type": "application/json"} | dict(headers or {})
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped: asyncio.Event | None = None
         self._session: aiohttp.ClientSession | None = None
-        self.url = ""
 
-    def start(self) -> None:
-        """Open the door, in a thread of its own: anvil asks while the caller computes."""
-        ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(ready,), name="fork-upstream", daemon=True)
-        self._thread.start()
-        if not ready.wait(_START_TIMEOUT_S) or not self.url:
-            raise SetupError("no port on 127.0.0.1 could be opened for the fork", code="E_PORT")
-
-    def stop(self) -> None:
-        """Close the door; safe to call again."""
-        thread, self._thread = self._thread, None
-        if thread is not None and self._loop is not None and self._stopped is not None:
-            self._loop.call_soon_threadsafe(self._stopped.set)
-            thread.join(_START_TIMEOUT_S)
-
-    def _run(self, ready: threading.Event) -> None:
-        try:
-            asyncio.run(self._serve(ready))
-        finally:
-            ready.set()
-
-    async def _serve(self, ready: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[str]:
         application = web.Application(client_max_size=REQUEST_BYTES_MAX)
         application.router.add_post("/", self._pass_on)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout, headers=self._headers) as self._session:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            ready.set()
-            await self._stopped.wait()
-            await runner.cleanup()
+            try:
+                yield f"http://127.0.0.1:{await open_port(runner)}"
+            finally:
+                await runner.cleanup()
 
     async def _pass_on(self, request: web.Request) -> web.Response:
         body = await request.read()

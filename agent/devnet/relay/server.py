@@ -20,11 +20,12 @@ from agent.devnet.builder.builder import Builder
 from agent.devnet.builder.bundles import CANCEL_FOR_GOOD, Bundle
 from agent.devnet.builder.rules import Reason
 from agent.devnet.builder.simulate import SimulatedTransaction
+from agent.devnet.ports import open_port
 from agent.devnet.relay import answers, requests
 from agent.devnet.relay.answers import Answer, Refusal
 from agent.devnet.relay.signature import HEADER, SignatureRefused, verify_signature
 from agent.devnet.relay.status import status_object, status_page
-from agent.errors import AgentError, Rejected, SetupError
+from agent.errors import AgentError, Rejected
 from agent.eth.hexes import address_text, to_data, to_hash
 from agent.eth.units import Address
 from agent.sim.simulator import BlockEnv
@@ -75,18 +76,7 @@ class Relay:
         app.router.add_get("/bundles", self._page)
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self.stop()
-            raise SetupError(
-                f"port {port} on 127.0.0.1 cannot be opened: {error.strerror}",
-                code="E_PORT_IN_USE",
-                hint="leave --relay-port out to get a free one",
-            ) from None
-        self.port = self._runner.addresses[0][1]
+        self.port = await open_port(self._runner, port, option="--relay-port")
         return self.url
 
     async def stop(self) -> None:
