@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,12 +85,14 @@ async def test_a_watch_goes_on_when_the_node_comes_back(world: SliceWorld, flow:
     loop = asyncio.get_running_loop()
     request = SpreadsRequest(world=WorldRequest(kind="live", url=world.front.ws_url), is_watched=True)
     answers = spreads(request, lambda line: loop.call_soon_threadsafe(lines.put_nowait, line) and None)
+    # One thread throughout: the watch owns an event loop, and a loop belongs to the thread that began it.
+    watching = ThreadPoolExecutor(max_workers=1)
     async with asyncio.timeout(60):
-        first = await asyncio.to_thread(next, answers)
-        following = asyncio.create_task(asyncio.to_thread(next, answers))
+        first = await loop.run_in_executor(watching, next, answers)
+        following = loop.run_in_executor(watching, next, answers)
         await flow.slot()
         second = await following
-        following = asyncio.create_task(asyncio.to_thread(next, answers))
+        following = loop.run_in_executor(watching, next, answers)
         port = world.front.port
         await world.front.stop()
         while "no connection" not in await lines.get():
@@ -97,7 +100,8 @@ async def test_a_watch_goes_on_when_the_node_comes_back(world: SliceWorld, flow:
         await world.front.start(port=port)
         await flow.slot()
         third = await following
-        await asyncio.to_thread(answers.close)
+        await loop.run_in_executor(watching, answers.close)
+    watching.shutdown()
     blocks = [answer.data["block"] for answer in (first, second, third)]
     assert blocks == [blocks[0], blocks[0] + 1, blocks[0] + 2]
 
