@@ -22,12 +22,12 @@ from agent.devnet.case import Case, CaseAccount, load_case
 from agent.devnet.mainnet import WETH
 from agent.devnet.slice import ANVIL_FLAGS, CONTRACTS, GAS_LIMIT, HARDFORK, Slice, build_slice
 from agent.devnet.slice.storage import mapping_slot, signed_mapping_slot
-from agent.dex.tick_math import sqrt_ratio_at_tick, tick_at_sqrt_ratio
+from agent.dex.tick_math import tick_at_sqrt_ratio
 from agent.eth.abi import encode_call
 from agent.eth.hexes import from_data, from_quantity, to_data, to_quantity
 from agent.eth.keccak import keccak256
 from agent.eth.keys import Signer, sign_dynamic_fee
-from agent.eth.units import Address
+from agent.eth.units import SLOT_S, Address
 from tests.e2e.planted import REPOSITORY, planted_address, trap_codes
 
 LAB = planted_address("lab")
@@ -99,8 +99,8 @@ class Laboratory:
         self.users: list[Signer] = []
         self.raws: list[bytes] = []
         self.number = 0
-        self._threes: dict[Address, tuple[int, int, int]] = {}
         self._snapshot: Any = None
+        self._timestamp_s = 0
 
     @classmethod
     async def open(cls) -> Laboratory:
@@ -229,17 +229,23 @@ class Laboratory:
                 max_fee_wei=fee + tip, gas=GAS, to=to, value_wei=0, data=data,
             )  # fmt: skip
             self.raws.append(signed.raw)
+        self._timestamp_s = from_quantity(head["timestamp"]) + SLOT_S
         self._snapshot = await self.anvil.call("evm_snapshot")
         await self._mine(self.raws)
         receipts = await self.anvil.call("eth_getBlockReceipts", "latest")
         assert [r["from"] for r in receipts] == [to_data(user.address) for user in self.users]
-        failed = [(self.names[i], self.indices(self.names[i]).index(i), r["gasUsed"]) for i, r in enumerate(receipts) if from_quantity(r["status"]) != 1]
-        assert len(receipts) == len(self.raws) and not failed, (len(receipts), failed)
+        failed = [self.names[i] for i, receipt in enumerate(receipts) if from_quantity(receipt["status"]) != 1]
+            (self.names[i], self.indices(self.names[i]).index(i), r["gasUsed"])
+            for i, r in enumerate(receipts)
+            if from_quantity(r["status"]) != 1
+        ]
+        assert not failed
         self.number = from_quantity(receipts[0]["blockNumber"])
 
     async def _mine(self, raws: Sequence[bytes]) -> None:
         if raws:
             await self.anvil.rpc.ordered([("eth_sendRawTransaction", (to_data(raw),)) for raw in raws])
+        await self.anvil.call("evm_setNextBlockTimestamp", self._timestamp_s)
         await self.anvil.call("evm_mine")
 
     async def case(self, out: Path) -> tuple[Case, Case]:
@@ -260,7 +266,7 @@ class Laboratory:
             account = accounts.get(address) or CaseAccount(0, 1, keccak256(code), {})
             wanted = sorted(set(slots) - set(account.storage))
             asks = [("eth_getStorageAt", (to_data(address), f"0x{slot:064x}", parent)) for slot in wanted]
-            values = map(from_quantity, await self.anvil.rpc.batch(asks)) if asks else ()
+            values = [from_quantity(str(value)) for value in await self.anvil.rpc.batch(asks)] if asks else []
             storage = {**account.storage, **dict(zip(wanted, values, strict=True))}
             accounts[address] = msgspec.structs.replace(account, storage=storage)
 
@@ -281,7 +287,7 @@ class Laboratory:
         answer = await read(encode_call("slot0()"))
         tick = int.from_bytes(answer[32:64], "big", signed=True)
         spacing = int.from_bytes((await read(encode_call("tickSpacing()")))[:32], "big")
-        slots = list(range(5))
+        slots = list(range(10))
         middle = tick // spacing >> 8
         for word in range(middle - _WORDS_AROUND, middle + _WORDS_AROUND + 1):
             slots.append(signed_mapping_slot(word, BITMAP_SLOT))

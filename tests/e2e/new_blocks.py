@@ -12,7 +12,18 @@ from agent.eth.abi import encode_call
 from agent.eth.hexes import to_data
 from agent.eth.units import WEI_PER_ETHER, Address
 from tests.e2e.laboratory import (
-    LAB, MUCH, Laboratory, Leg, burn, floor_tick, mint, price, send, swap2, swap3, swap_to,
+    LAB,
+    MUCH,
+    Laboratory,
+    Leg,
+    burn,
+    floor_tick,
+    mint,
+    price,
+    send,
+    swap2,
+    swap3,
+    swap_to,
 )  # fmt: skip
 
 SAYS_NOTHING, SAYS_FALSE, CALLS_BACK, TAXES_CONTRACTS = 1, 2, 3, 4
@@ -43,6 +54,12 @@ async def just_in_time(lab: Laboratory, name: str, fee: int, spacing: int, low: 
     lab.plan(name, LAB, swap3(three, WETH, amount))
     lab.plan(name, LAB, burn(three, at + low, at + high, 20 * L))
     lab.plan(name, LAB, swap3(three, WETH, amount // 50))
+
+
+async def beside_a_word(lab: Laboratory, name: str) -> None:
+    """A pool that the block leaves alone, whose best trade crosses into the next bitmap word."""
+    _, two = await _v3_against_v2(lab, name, 100, 1)
+    lab.plan(name, LAB, swap2(two, lab.traps[name].token, 3 * 10**4 * ONE, 30))
 
 
 async def exactly_on_a_tick(lab: Laboratory, name: str, *, up: bool) -> None:
@@ -234,6 +251,7 @@ async def plant_all(lab: Laboratory) -> None:
     await just_in_time(lab, "jit out of range", 500, 10, 200, 400, 10 * ONE)
     await just_in_time(lab, "jit in an empty word", 100, 1, 600, 640, 20 * ONE)
     await just_in_time(lab, "jit in wide spacing", 10_000, 200, 200, 600, 20 * ONE)
+    await beside_a_word(lab, "beside a word")
     await exactly_on_a_tick(lab, "on a tick, up", up=True)
     await exactly_on_a_tick(lab, "on a tick, down", up=False)
     await born_in_the_block(lab, "initialised in the block")

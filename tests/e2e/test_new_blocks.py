@@ -28,7 +28,7 @@ from agent.requests import RunRequest, WorldRequest
 from agent.session.run import hunt_settings
 from agent.sim.simulator import Slot
 from scripts.measure_claims import mine_alone
-from tests.e2e.laboratory import BITMAP_SLOT, LAB, Best, Laboratory, Trap, floor_tick
+from tests.e2e.laboratory import BITMAP_SLOT, Best, Laboratory, Trap, floor_tick
 from tests.e2e.new_blocks import P, plant_all
 
 pytestmark = [pytest.mark.anvil, pytest.mark.slow, pytest.mark.xdist_group("new-blocks")]
@@ -44,7 +44,8 @@ LEFT_OUT = {
 """Traps through which nothing is claimed, and what is said of their pools."""
 REFUSING = {"says false"}
 LYING = {"lying fee"}
-EMPTY_WORD = "jit in an empty word"
+ACCUMULATOR_SLOT = 9
+BESIDE_A_WORD = "beside a word"
 
 
 class Made(NamedTuple):
@@ -69,11 +70,6 @@ class Made(NamedTuple):
 
     def placed(self, data: dict[str, Any]) -> dict[Place, dict[str, Any]]:
         return {place: one for one in data["opportunities"] if (place := self.place(one)) is not None}
-
-    def moved(self, name: str) -> list[int]:
-        """Moments at which one of a trap's pools changed."""
-        first = {place[2] for place in self.placed(self.survey) if place[0] == name}
-        return [index for index, of in enumerate(self.names) if of == name and index in first]
 
 
 @pytest.fixture(scope="module")
@@ -206,10 +202,10 @@ def test_the_bare_capture_claims_nothing_else(made: Made) -> None:
 def without(case: Case, slots: set[Slot]) -> Case:
     """The case as if these slots had not been captured."""
     accounts = dict(case.accounts)
-    for address, number in slots:
-        held = dict(accounts[address].storage)
-        del held[number]
-        accounts[address] = msgspec.structs.replace(accounts[address], storage=held)
+    for slot in slots:
+        held = {number: value for number, value in accounts[slot.address].storage.items() if number != slot.slot}
+        assert len(held) < len(accounts[slot.address].storage)
+        accounts[slot.address] = msgspec.structs.replace(accounts[slot.address], storage=held)
     return msgspec.structs.replace(case, accounts=accounts)
 
 
@@ -241,3 +237,41 @@ def test_what_a_transaction_hides_is_found_when_it_is_left_out(made: Made, tmp_p
     found = made.placed(data)[place]
     assert found["outcome"] == "landed"
     assert int(found["gross_amount"]) >= best.gross
+
+
+def slot_of_word(made: Made, name: str, *, offset: int, spacing: int) -> Slot:
+    """The bitmap word beside the price of a trap's V3 pool."""
+    pool = next(leg.pool for leg in made.traps[name].pools if leg.is_three)
+    word = (floor_tick(P, spacing) // spacing >> 8) + offset
+    return Slot(pool, signed_mapping_slot(word, BITMAP_SLOT))
+
+
+def test_a_word_that_nobody_knows_bounds_the_quote_and_never_makes_it_wrong(made: Made) -> None:
+    """The best size lies beyond the word below the price; without the word the trade ends at its edge."""
+    slot = slot_of_word(made, BESIDE_A_WORD, offset=-1, spacing=1)
+    data = report(asyncio.run(survey(without(made.case, {slot}), run="less")))["data"]
+    assert data["mismatches"] == []
+    whole, less = made.placed(made.survey), made.placed(data)
+    assert whole.keys() == less.keys()
+    bounded = [place for place in whole if whole[place]["gross_amount"] != less[place]["gross_amount"]]
+    assert bounded == [(BESIDE_A_WORD, 1, made.names.index(BESIDE_A_WORD))]
+    found, known = less[bounded[0]], whole[bounded[0]]
+    assert found["outcome"] == "profit" and found["quoted_amount"] == found["gross_amount"]
+    assert int(found["gross_amount"]) < int(known["gross_amount"])
+    assert found["upper_bound_amount"] is None or int(found["upper_bound_amount"]) >= int(known["gross_amount"])
+
+
+def test_a_slot_that_execution_needs_is_named_and_may_be_assumed(made: Made) -> None:
+    """A pair's price accumulator: no quote reads it, every swap does, and nothing of the block goes there."""
+    place = ("twice", 0, [index for index, name in enumerate(made.names) if name == "twice"][1])
+    slot = Slot(made.traps["twice"].pools[0].pool, ACCUMULATOR_SLOT)
+    named = [[to_data(slot.address), hex(ACCUMULATOR_SLOT)]]
+    case = without(made.case, {slot})
+    unknown = made.placed(report(asyncio.run(survey(case, run="bitten")))["data"])[place]
+    assert unknown["outcome"] == "unknown" and unknown["code"] == "D_UNKNOWN_STATE"
+    assert unknown["missing"] == named
+    surveyed = report(asyncio.run(survey(case, run="assumed", assume=frozenset({slot}))))["data"]
+    assumed = made.placed(surveyed)[place]
+    assert surveyed["mismatches"] == []
+    assert (assumed["outcome"], assumed["assumed"]) == ("profit", named)
+    assert assumed["gross_amount"] == made.placed(made.survey)[place]["gross_amount"]
