@@ -235,10 +235,6 @@ class Laboratory:
         receipts = await self.anvil.call("eth_getBlockReceipts", "latest")
         assert [r["from"] for r in receipts] == [to_data(user.address) for user in self.users]
         failed = [self.names[i] for i, receipt in enumerate(receipts) if from_quantity(receipt["status"]) != 1]
-            (self.names[i], self.indices(self.names[i]).index(i), r["gasUsed"])
-            for i, r in enumerate(receipts)
-            if from_quantity(r["status"]) != 1
-        ]
         assert not failed
         self.number = from_quantity(receipts[0]["blockNumber"])
 
