@@ -224,6 +224,10 @@ class Hunter:
         chosen = [one for one in chosen if one.outcome == Ending.HELD]
         if not self.held():
             return []
+        taken = {pool for winner in [*chosen, *live] for pool in winner.opportunity.pools}
+        if sum(one.opportunity.id not in (heirs or {}) for one in chosen) >= len(self._ledger.free_keys()):
+            # What conflicts with nobody stays behind for want of a key, and is put forward to be told so.
+            chosen += [one for one in self.held() if taken.isdisjoint(one.opportunity.pools)]
         losers = [
             (one.opportunity.id, _winner(one, [*chosen, *live]))
             for one in self.held()

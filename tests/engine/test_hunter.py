@@ -290,6 +290,22 @@ async def test_without_a_free_key_nothing_is_sent(bench: Bench) -> None:
     assert Code.NO_KEY in _codes(bench)
 
 
+async def test_what_is_left_for_want_of_a_key_does_not_blame_a_conflict(bench: Bench) -> None:
+    wide = PoolSet([pool(20 + i, weth=10**21, usdc=(2 + i) * 10**12) for i in range(6)])
+    bench.hunter._cycles = index_cycles(wide, start_tokens=(WETH,), max_hops=2)
+    await bench.find(wide)
+    first, *others = bench.hunter.held()
+    apart = [one for one in others if not set(one.opportunity.pools) & set(first.opportunity.pools)]
+    chosen = [first, apart[0]]
+    taken = {pool for one in chosen for pool in one.opportunity.pools}
+    free = [one for one in apart if not taken & set(one.opportunity.pools)]
+    assert len(await bench.hunter.submit(chosen)) == 2
+    assert free
+    assert {one.drop.code for one in free if one.drop is not None} == {Code.NO_KEY}
+    beaten = [one for one in others if one not in chosen and one not in free]
+    assert {one.drop.code for one in beaten if one.drop is not None} == {Code.CONFLICT}
+
+
 def _codes(bench: Bench) -> list[Code]:
     dropped: list[Tracked] = [one for one in bench.hunter.tracked.values() if one.drop is not None]
     return [one.drop.code for one in dropped if one.drop is not None]

@@ -8,7 +8,7 @@ ledger counts nothing ahead of it, since what did not land has used none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -83,6 +83,6 @@ class NonceLedger:
         """All claims, in the order of their keys."""
         return tuple(self._claims[key] for key in self._nonces if key in self._claims)
 
-    def free_keys(self) -> Iterable[Address]:
+    def free_keys(self) -> Sequence[Address]:
         """Keys that carry nothing."""
         return [key for key in self._nonces if key not in self._claims]
