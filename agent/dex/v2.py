@@ -115,8 +115,10 @@ class V2Pool:
         """Largest accepted output, floored. PARTIAL where the input would overflow the pair's 112-bit reserve."""
         if token_in == self.token0:
             reserve_in, reserve_out = self.reserve0, self.reserve1
+        elif token_in == self.token1:
+            reserve_in, reserve_out = self.reserve1, self.reserve0
         else:
-            reserve_in, reserve_out = self.reserves(token_in)
+            raise _not_here(self, token_in)
         if amount_in > 0 and reserve_in and (reserve_in + amount_in <= MAX_RESERVE or reserve_in > MAX_RESERVE):
             kept = amount_in * self.fee_n
             amount_out = kept * reserve_out // (reserve_in * self.fee_d + kept)

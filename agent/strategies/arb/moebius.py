@@ -21,8 +21,8 @@ _MAX_ROUNDS = 16
 
 def compose(hops: Hops) -> tuple[int, int, int]:
     """The chain of hops as one: (a, b, c)."""
-    a, b, c = 1, 1, 0
-    for hop_a, hop_b, hop_c in hops:
+    a, b, c = hops[0]
+    for hop_a, hop_b, hop_c in hops[1:]:
         c = hop_b * c + hop_c * a
         a *= hop_a
         b *= hop_b
