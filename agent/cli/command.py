@@ -89,4 +89,4 @@ def work(module: str, function: str) -> Callable[..., Any]:
             hint="update mev-agent; `mev-agent --version` says what this is",
             where=f"{module}.{function}",
         )
-    return found  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return] # found by name, so its type is not known
