@@ -25,10 +25,15 @@ class Terminated(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    is_process = arguments is None
     try:
-        with contextlib.suppress(ValueError):  # only the main thread may; elsewhere the embedding program decides
-            signal.signal(signal.SIGTERM, _terminate)
-        return _command(words)
+        try:
+            with contextlib.suppress(ValueError):  # only the main thread may; elsewhere the embedding program decides
+                signal.signal(signal.SIGTERM, _terminate)
+            return _command(words)
+        finally:
+            if is_process:
+                _stop_listening()
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         return INTERRUPTED
@@ -72,6 +77,16 @@ def _command(words: list[str]) -> int:
         from agent.cli.failure import show_defect
 
         return show_defect(error, words, is_debug=is_debug)
+
+
+def _stop_listening() -> None:
+    """The answer is given and the exit code decided: a signal while the interpreter ends must not change it.
+
+    Python puts the default handlers back as it ends, and the default of SIGINT kills; it leaves an ignored one alone.
+    """
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

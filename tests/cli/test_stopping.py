@@ -73,3 +73,22 @@ def test_a_signal_during_the_imports_is_one_like_any_other(number: int, code: in
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == code
     assert done.stderr == "stopped\n"
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_while_the_interpreter_ends_changes_no_answer(number: int, code: int, tmp_path: Path) -> None:
+    # Python restores the default handlers as it ends; what an atexit function sends arrives just before, and the
+    # module's own end, which holds the last reference, after that.
+    program = (
+        "import atexit, os, sys, agent.cli\n"
+        "class Last:\n"
+        "    def __init__(self): self.kill, self.pid = os.kill, os.getpid()\n"
+        f"    def __del__(self): self.kill(self.pid, {number})\n"
+        "sys.last = Last()\n"
+        f"atexit.register(os.kill, os.getpid(), {number})\n"
+        "sys.argv[1:] = ['--version']\n"
+        "sys.exit(agent.cli.main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("mev-agent")
