@@ -40,7 +40,7 @@ from agent.engine.latency import StageClock
 from agent.eth.transactions import Transaction, decode_transaction
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import RunRequest, WorldRequest
 from agent.session.run import hunt_settings
 from agent.sim.node import NodeSimulator

@@ -13,7 +13,7 @@ from agent.chain.rpc import HttpRpc
 from agent.chain.websocket import WsRpc
 from agent.errors import ProtocolError, SetupError
 from agent.eth.hexes import from_quantity, to_quantity
-from agent.ports import SYSTEM_CLOCK, Clock
+from agent.ports.clock import SYSTEM_CLOCK, Clock
 
 NO_BLOCK = "E_NO_BLOCK"
 

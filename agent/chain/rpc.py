@@ -22,7 +22,7 @@ from agent.chain.client import (
 )
 from agent.chain.jsonrpc import Request, RpcError
 from agent.errors import AgentError, OutcomeUnknown, ProtocolError, RateLimited, SetupError
-from agent.ports import SYSTEM_CLOCK, Clock
+from agent.ports.clock import SYSTEM_CLOCK, Clock
 
 __all__ = ["HttpRpc", "Request", "Rpc", "RpcError", "peer_name"]
 

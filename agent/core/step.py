@@ -14,18 +14,20 @@ from __future__ import annotations
 import msgspec
 
 from agent.core.codes import Code
-from agent.core.effects import Cancel, Drop, Effect, Execute, Hold, Stop, Submit
-from agent.core.events import (
+from agent.core.effects import Effect
+from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
+from agent.core.effects.control import Stop
+from agent.core.events import Event
+from agent.core.events.chain import (
     BundleEnded,
     CandidateExecuted,
-    Event,
-    HaltAsked,
     HeadSeen,
     OpportunityFound,
     SelectionMade,
     Superseded,
     TargetGone,
 )
+from agent.core.events.control import HaltAsked
 from agent.core.limits import MAX_OPEN_IDS, RiskLimits
 
 SECONDS_PER_DAY = 86_400
@@ -88,6 +90,8 @@ class Core:
                 return self._on_superseded(event)
             case HaltAsked():
                 return self._on_halt(event)
+            case _:
+                raise ContradictoryEvent(f"{type(event).__name__} is not an event of the chain")
 
     def _on_head(self, head: HeadSeen) -> tuple[Effect, ...]:
         self._head = head

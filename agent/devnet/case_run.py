@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.core.events import HeadSeen
+from agent.core.events.chain import HeadSeen
 from agent.core.step import Core
 from agent.devnet.builder import Builder
 from agent.devnet.builder.outcome import BuiltBlock
@@ -37,7 +37,7 @@ from agent.eth.hexes import to_data
 from agent.eth.units import Hash32
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
-from agent.ports import Clock
+from agent.ports.clock import Clock
 from agent.sim.node import NodeSimulator
 from agent.strategies.arb.cycles import index_cycles
 from agent.strategies.arb.select import best_compatible

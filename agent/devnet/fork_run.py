@@ -24,7 +24,7 @@ from agent.engine.chain_hunt import ChainHunt
 from agent.engine.chain_view import ChainView
 from agent.engine.result import RunResult
 from agent.eth.hexes import to_quantity
-from agent.ports import Clock
+from agent.ports.clock import Clock
 from agent.sim.simulator import BlockEnv
 
 

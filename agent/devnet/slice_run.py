@@ -42,7 +42,7 @@ from agent.engine.result import RunResult
 from agent.errors import SetupError
 from agent.eth.hexes import to_data, to_quantity
 from agent.eth.units import WEI_PER_ETHER
-from agent.ports import Clock
+from agent.ports.clock import Clock
 from agent.sim.simulator import BlockEnv
 from agent.venues.onchain.executor import build_for_fork, load_build, runtime_code, runtime_code_hash, storage
 

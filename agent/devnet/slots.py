@@ -40,7 +40,7 @@ from agent.engine.summary import summarise
 from agent.eth.hexes import address_text, to_data
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
-from agent.ports import Clock
+from agent.ports.clock import Clock
 from agent.sim.node import NodeSimulator
 from agent.sim.simulator import BlockEnv
 from agent.strategies.arb.cycles import index_cycles

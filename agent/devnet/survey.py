@@ -16,7 +16,7 @@ from agent.engine.result import BlockResult, Ending, RunResult
 from agent.engine.reverts import diagnose
 from agent.eth.hexes import address_text, from_data, to_data
 from agent.eth.units import Hash32
-from agent.ports import SYSTEM_CLOCK, Clock
+from agent.ports.clock import SYSTEM_CLOCK, Clock
 from agent.sim.node import NodeSimulator
 from agent.sim.pool_probe import Prober
 from agent.sim.simulator import Slot

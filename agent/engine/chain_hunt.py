@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from agent.chain.headers import Header
 from agent.chain.pending import PendingTransaction
-from agent.core.events import HeadSeen
+from agent.core.events.chain import HeadSeen
 from agent.dex.pool import StateName
 from agent.dex.routers.plan import NotUnderstood
 from agent.engine.chain_view import ChainView

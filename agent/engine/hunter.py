@@ -14,18 +14,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from agent.core.codes import Code
-from agent.core.effects import Cancel, Drop, Effect, Execute, Hold, Submit
-from agent.core.events import (
+from agent.core.effects import Effect
+from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
+from agent.core.events import Event
+from agent.core.events.chain import (
     BundleEnded,
     CandidateExecuted,
-    Event,
-    HaltAsked,
     HeadSeen,
     OpportunityFound,
     SelectionMade,
     Superseded,
     TargetGone,
 )
+from agent.core.events.control import HaltAsked
 from agent.core.step import Core
 from agent.dex.pool import StateName
 from agent.dex.pool_set import PoolSet
@@ -41,7 +42,7 @@ from agent.eth.hexes import to_data
 from agent.eth.keys import Signer
 from agent.eth.units import Address, Hash32
 from agent.journal.writer import JournalWriter
-from agent.ports import Clock
+from agent.ports.clock import Clock
 from agent.sim.simulator import BlockEnv, Call
 from agent.strategies.arb.cycles import CycleIndex
 from agent.strategies.arb.locate import Route

@@ -45,7 +45,7 @@ from agent.eth.keys import Signer
 from agent.eth.units import Address, Hash32
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
-from agent.ports import Clock
+from agent.ports.clock import Clock
 from agent.sim.probe import probe_engine
 from agent.sim.simulator import BlockEnv, Call, Override, Simulation, Simulator, Slot
 from agent.strategies.arb.cycles import index_cycles

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from agent.engine.tracked import Tracked
 from agent.errors import OutcomeUnknown, ProtocolError
 from agent.eth.keys import SignedTransaction, Signer, sign_dynamic_fee
-from agent.ports import Clock
+from agent.ports.clock import Clock
 from agent.sim.simulator import BlockEnv, Call
 from agent.venues.onchain.bundle import Bundle, replacement_uuid
 from agent.venues.onchain.nonces import Claim

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agent.core.effects import Drop
+from agent.core.effects.chain import Drop
 from agent.engine.candidate import Candidate
 from agent.engine.result import Ending, Rival
 from agent.eth.hexes import to_data

@@ -17,7 +17,7 @@ from agent.devnet.slice_run import run_slice
 from agent.errors import SetupError
 from agent.journal.reader import JournalReader
 from agent.journal.records import EFFECTS, EVENT, Record
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import Answer, ReplayRequest, Say
 from agent.session.asked import Asked, recall
 from agent.session.run import case_run, slice_run

@@ -10,7 +10,7 @@ from agent.devnet.builder import Ordering
 from agent.devnet.fork_run import ForkRun, run_fork
 from agent.engine.settings import HuntSettings
 from agent.eth.units import SLOT_S
-from agent.ports import Clock
+from agent.ports.clock import Clock
 from agent.requests import Answer, RunRequest, Say
 from agent.session.asked import remember
 from agent.session.repeating import repeat_fork

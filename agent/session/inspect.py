@@ -19,7 +19,7 @@ from agent.errors import UsageError
 from agent.eth.hexes import from_quantity, to_data
 from agent.observe.amounts import ether_ceil, ether_floor
 from agent.observe.report import report
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import Answer, InspectRequest, Say
 from agent.session.files import new_run_id
 from agent.session.runs import read_report, run_folder

@@ -14,7 +14,7 @@ from agent.devnet.slice.design import design_slice
 from agent.devnet.slice_run import SliceRun, run_slice
 from agent.engine.settings import HuntSettings
 from agent.eth.units import SLOT_S, Hash32
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import Answer, RunRequest, Say
 from agent.session.asked import remember
 from agent.session.assumed import read_assumed

@@ -20,7 +20,7 @@ from agent.engine.settings import HuntSettings
 from agent.errors import RiskRefused
 from agent.eth.keys import Signer
 from agent.eth.units import WEI_PER_ETHER, Address
-from agent.ports import Clock
+from agent.ports.clock import Clock
 from agent.requests import Answer, RunRequest, Say
 from agent.session.asked import remember
 from agent.session.reporting import answer_of

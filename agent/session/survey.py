@@ -7,7 +7,7 @@ import asyncio
 from agent.devnet.case import load_case
 from agent.devnet.mainnet import START_TOKENS
 from agent.devnet.survey import survey as survey_case
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import Answer, Say, SurveyRequest
 from agent.session.assumed import read_assumed
 from agent.session.files import new_run_id

@@ -7,17 +7,18 @@ import pytest
 
 from agent.core import step
 from agent.core.codes import Code
-from agent.core.effects import Cancel, Drop, Execute, Hold, Stop, Submit
-from agent.core.events import (
+from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
+from agent.core.effects.control import Stop
+from agent.core.events.chain import (
     BundleEnded,
     CandidateExecuted,
-    HaltAsked,
     HeadSeen,
     OpportunityFound,
     SelectionMade,
     Superseded,
     TargetGone,
 )
+from agent.core.events.control import HaltAsked
 from agent.core.limits import RiskLimits
 from agent.core.step import ContradictoryEvent, Core
 

@@ -15,7 +15,7 @@ from agent.devnet.case_world import CaseWorld
 from agent.devnet.survey import survey
 from agent.dex.pool import Log
 from agent.eth.hexes import from_data
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import RunRequest, WorldRequest
 from agent.session.run import hunt_settings
 

@@ -23,7 +23,7 @@ from agent.devnet.slice.storage import signed_mapping_slot
 from agent.devnet.survey import survey
 from agent.eth.hexes import to_data
 from agent.observe.report import report
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import RunRequest, WorldRequest
 from agent.session.run import hunt_settings
 from agent.sim.simulator import Slot

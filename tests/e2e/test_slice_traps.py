@@ -13,7 +13,7 @@ from agent.devnet.slice.world import SliceToken
 from agent.devnet.slice_run import SliceRun, SliceWorld, run_slice
 from agent.eth.hexes import to_data
 from agent.observe.report import report
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import RunRequest, WorldRequest
 from agent.session.run import hunt_settings
 from scripts.measure_witness import Seen, watched

@@ -22,7 +22,7 @@ from agent.devnet.survey import survey
 from agent.eth.hexes import from_quantity, to_data
 from agent.eth.units import WEI_PER_ETHER, Address
 from agent.observe.report import report
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import RunRequest, WorldRequest
 from agent.session.run import hunt_settings
 from scripts.measure_claims import mine_alone

@@ -23,7 +23,7 @@ from agent.dex.v2 import V2Pool
 from agent.dex.v3 import V3Pool
 from agent.dex.v3_ticks import TickMap
 from agent.observe.report import report
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import RunRequest, WorldRequest
 from agent.session.run import hunt_settings
 

@@ -44,7 +44,7 @@ from agent.eth.transactions import Transaction, decode_transaction
 from agent.eth.units import Address, Hash32
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.requests import RunRequest, WorldRequest
 from agent.session.run import hunt_settings
 from agent.sim.simulator import BlockEnv, Call, CallResult, Override, Simulation, Slot

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from agent.core.codes import Code
-from agent.core.events import HeadSeen
+from agent.core.events.chain import HeadSeen
 from agent.core.limits import RiskLimits
 from agent.core.step import Core
 from agent.dex.pool import StateName

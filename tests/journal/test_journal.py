@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.events import HaltAsked
+from agent.core.events.control import HaltAsked
 from agent.core.step import Core
 from agent.errors import SetupError
 from agent.journal.reader import JournalReader

@@ -17,7 +17,7 @@ from agent.devnet.slice.flow import SliceFlow
 from agent.devnet.slice_run import SliceWorld
 from agent.engine.settings import HuntSettings
 from agent.eth.hexes import to_data
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from tests.session.conftest import Command
 
 pytestmark = pytest.mark.anvil

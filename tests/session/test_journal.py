@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from agent.cli import main
-from agent.core.events import HaltAsked
+from agent.core.events.control import HaltAsked
 from agent.core.step import Core
 from agent.engine.settings import HuntSettings
 from agent.errors import SetupError

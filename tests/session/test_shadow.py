@@ -21,7 +21,7 @@ from agent.engine.live import HeadSimulator, Shadow, ShadowRun, run_shadow
 from agent.engine.settings import HuntSettings
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
-from agent.ports import SystemClock
+from agent.ports.clock import SystemClock
 from agent.session.shadow import pretended, random_address
 from agent.sim.node import NodeSimulator
 from tests.session.conftest import Command, Ran

@@ -1,4 +1,4 @@
-"""What comes into the core: one frozen struct each, tagged for the journal.
+"""What comes into the core from the chain and the search: one frozen struct each, tagged for the journal.
 
 Amounts in a token's own units end in `_amount`, ETH amounts in `_wei`. Ids and hashes are hex text here, because the
 journal and reports show them; the core only compares them.
@@ -91,13 +91,4 @@ class Superseded(msgspec.Struct, frozen=True, tag="superseded"):
     by: str
 
 
-class HaltAsked(msgspec.Struct, frozen=True, tag="halt"):
-    """A person, the guard or the shell wants everything stopped."""
-
-    by: str
-    reason: str
-
-
-Event = (
-    HeadSeen | OpportunityFound | CandidateExecuted | SelectionMade | BundleEnded | TargetGone | Superseded | HaltAsked
-)
+ChainEvent = HeadSeen | OpportunityFound | CandidateExecuted | SelectionMade | BundleEnded | TargetGone | Superseded

@@ -1,4 +1,4 @@
-"""What the core asks the shell to do. A drop is an effect too: a decision not to act has a code like any other."""
+"""What the core asks of the on-chain venue. A drop is an effect too: a decision not to act has a code like any other."""
 
 from __future__ import annotations
 
@@ -42,11 +42,4 @@ class Drop(msgspec.Struct, frozen=True, tag="drop", gc=False):
     detail: str
 
 
-class Stop(msgspec.Struct, frozen=True, tag="stop", gc=False):
-    """The agent is halted from here on."""
-
-    by: str
-    reason: str
-
-
-Effect = Execute | Hold | Submit | Cancel | Drop | Stop
+ChainEffect = Execute | Hold | Submit | Cancel | Drop

@@ -1,7 +1,4 @@
-"""The ways out of the program: clock, and later ids, randomness, disk, network, processes.
-
-Real ones live here, simulated ones in devnet/virtual/. Whoever needs one takes it as an argument.
-"""
+"""The clock, as the first of the ways out of the program."""
 
 from __future__ import annotations
 

@@ -1,0 +1,64 @@
+"""What comes into the core from people, clocks, the guard and the shell itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class HaltAsked(msgspec.Struct, frozen=True, tag="halt"):
+    """A person, the guard or the shell wants everything stopped."""
+
+    by: str
+    reason: str
+
+
+class TimerFired(msgspec.Struct, frozen=True, tag="timer"):
+    """A deadline that `ArmTimer` asked for has come; `name` is the one it was armed under."""
+
+    name: str
+
+
+class GuardPulse(msgspec.Struct, frozen=True, tag="guard_pulse", gc=False):
+    """The guard is alive and armed; its age is the distance to the stamp of this event."""
+
+    is_armed: bool
+
+
+class GuardGone(msgspec.Struct, frozen=True, tag="guard_gone"):
+    """The guard's process or socket ended: nothing may be placed any more."""
+
+    reason: str
+
+
+class JournalHealth(msgspec.Struct, frozen=True, tag="journal_health"):
+    """The journal can, or cannot, take what an order needs; told when it changes."""
+
+    is_healthy: bool
+    detail: str = ""
+
+
+class ClockStepped(msgspec.Struct, frozen=True, tag="clock_step", gc=False):
+    """The wall clock moved by more than a second against the monotonic one."""
+
+    by_ns: int
+
+
+class ClockAgreed(msgspec.Struct, frozen=True, tag="clock_agreed", gc=False):
+    """Two sources agree again on the time: what a step of the clock degraded may go on."""
+
+
+class OperatorCommand(msgspec.Struct, frozen=True, tag="operator", kw_only=True):
+    """A person at a terminal. `reason` is theirs and is kept; it is never parsed."""
+
+    action: Literal["reset_breaker", "pause", "resume", "set_profile", "allow_order", "adopt_position", "cancel_all"]
+    reason: str
+    target: str = ""
+    """Breaker, profile, order or symbol, as the action needs."""
+    value: int = 0
+
+
+ControlEvent = (
+    HaltAsked | TimerFired | GuardPulse | GuardGone | JournalHealth | ClockStepped | ClockAgreed | OperatorCommand
+)

@@ -1,0 +1,53 @@
+"""WebSockets and HTTP as the venues see them: frames and answers, never sockets.
+
+Callbacks instead of awaits on the WebSocket: what a frame causes is sent before the callback returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class WebSocket(Protocol):
+    """An open connection. None of the methods waits."""
+
+    def send(self, data: bytes) -> bool:
+        """Hand one text frame to the kernel. False is proof that no byte of it left; True is proof of nothing."""
+
+    def close(self, code: int = 1000) -> None:
+        """Say good-bye, then close."""
+
+    def abort(self) -> None:
+        """Close at once; what the kernel has not sent yet is thrown away."""
+
+
+class WebSocketListener(Protocol):
+    """Who is told. `on_close` is called once, and last; `code` is None where the connection just broke."""
+
+    def on_frame(self, data: bytes) -> None: ...
+    def on_close(self, code: int | None, reason: str) -> None: ...
+
+
+class HttpAnswer(msgspec.Struct, frozen=True):
+    """What came back; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Network(Protocol):
+    """The way out to other machines."""
+
+    async def open_websocket(
+        self, url: str, *, headers: Mapping[str, str], listener: WebSocketListener, timeout_s: float
+    ) -> WebSocket:
+        """Raises agent.errors.ProtocolError (refused, with the HTTP status) or SetupError (unreachable, time-out)."""
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float
+    ) -> HttpAnswer:
+        """One request, never repeated. Raises OutcomeUnknown where it may have arrived, SetupError where it cannot."""
