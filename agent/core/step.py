@@ -1,237 +1,35 @@
 """The core: one event in, effects out, nothing else.
 
-Theory of operation. An opportunity passes twice. As *found* it meets the cheap checks (halted, state is the head's,
-improved by its target, some profit) and either goes to execution or is dropped. As *executed* it meets the real ones:
-the outcome is known, the execution pays what the quote said to the wei, gas and the minimum are covered. What passes
-is held until the selection of its block; the chosen meet the limits that concern all live bundles together (rate,
-exposure, the day's gas) and are submitted. A bundle is charged with its worst gas from `Submit` until `BundleEnded`.
-
-Time is the chain's: a day is a UTC day of head timestamps. The same events give the same effects.
+One function decides for both venues. What concerns them both (halt, guard, journal, clock) stands here; bundles and
+orders have a desk each. Whoever steps it writes the event down first and lets no effect out before it is written.
+The same events with the same stamps give the same effects, in any process.
 """
 
 from __future__ import annotations
 
-import msgspec
-
-from agent.core.codes import Code
+from agent.core.bundles import BundleDesk
 from agent.core.effects import Effect
-from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
-from agent.core.effects.control import Stop
-from agent.core.events import Event
-from agent.core.events.chain import (
-    BundleEnded,
-    CandidateExecuted,
-    HeadSeen,
-    OpportunityFound,
-    SelectionMade,
-    Superseded,
-    TargetGone,
-)
+from agent.core.errors import ContradictoryEvent
+from agent.core.events import Event, Stamp
+from agent.core.events.chain import ChainEvent
 from agent.core.events.control import HaltAsked
-from agent.core.limits import MAX_OPEN_IDS, RiskLimits
-
-SECONDS_PER_DAY = 86_400
-
-
-class ContradictoryEvent(Exception):
-    """An event about an opportunity that is not in the state the event supposes: a defect of the shell, so it halts."""
-
-
-class _Opportunity(msgspec.Struct):
-    """What the core remembers of one opportunity while its block can still be aimed at."""
-
-    found: OpportunityFound
-    executed: CandidateExecuted | None = None
-    is_held: bool = False
-    is_live: bool = False
+from agent.core.limits import RiskLimits
 
 
 class Core:
-    """Decides what may be done with an opportunity. Holds no clock, no randomness and no I/O."""
+    """Decides what may be done. Holds no clock, no randomness and no I/O."""
 
-    __slots__ = ("_day", "_gas_paid_today_wei", "_halted", "_head", "_limits", "_open", "_quarantined")
+    __slots__ = ("bundles",)
 
     def __init__(self, limits: RiskLimits) -> None:
-        self._limits = limits
-        self._head: HeadSeen | None = None
-        self._halted: HaltAsked | None = None
-        self._open: dict[str, _Opportunity] = {}
-        self._quarantined: set[str] = set()
-        self._day = 0
-        self._gas_paid_today_wei = 0
+        self.bundles = BundleDesk(limits)
 
     @property
     def is_halted(self) -> bool:
-        return self._halted is not None
+        return self.bundles.is_halted
 
-    @property
-    def exposure_wei(self) -> int:
-        """Worst gas of all live bundles."""
-        return sum(
-            entry.executed.gas_limit_cost_wei for entry in self._open.values() if entry.is_live and entry.executed
-        )
-
-    def step(self, event: Event) -> tuple[Effect, ...]:
+    def step(self, event: Event, stamp: Stamp) -> tuple[Effect, ...]:
         """The effects of one event. Raises ContradictoryEvent on a defect of the shell."""
-        match event:
-            case OpportunityFound():
-                return self._on_found(event)
-            case CandidateExecuted():
-                return self._on_executed(event)
-            case SelectionMade():
-                return self._on_selected(event)
-            case BundleEnded():
-                return self._on_ended(event)
-            case HeadSeen():
-                return self._on_head(event)
-            case TargetGone():
-                return self._on_target_gone(event)
-            case Superseded():
-                return self._on_superseded(event)
-            case HaltAsked():
-                return self._on_halt(event)
-            case _:
-                raise ContradictoryEvent(f"{type(event).__name__} is not an event of the chain")
-
-    def _on_head(self, head: HeadSeen) -> tuple[Effect, ...]:
-        self._head = head
-        day = head.timestamp_s // SECONDS_PER_DAY
-        if day != self._day:
-            self._day = day
-            self._gas_paid_today_wei = 0
-        # What was found on another head is no figure of this one, its sibling at the same height included.
-        self._open = {
-            id_: entry for id_, entry in self._open.items() if entry.is_live or entry.found.head_hash == head.block_hash
-        }
-        return ()
-
-    def _on_found(self, found: OpportunityFound) -> tuple[Effect, ...]:
-        refusal = self._refuse_found(found)
-        if refusal is not None:
-            return (Drop(found.id, *refusal),)
-        self._open[found.id] = _Opportunity(found)
-        return (Execute(found.id),)
-
-    def _refuse_found(self, found: OpportunityFound) -> tuple[Code, str] | None:
-        if self._halted is not None:
-            return Code.HALTED, f"by {self._halted.by}"
-        if self._head is None or found.head_hash != self._head.block_hash:
-            return Code.STALE_STATE, f"found at {found.head_hash}"
-        if self._is_open(found):
-            return Code.DUPLICATE, f"{len(self._open)} open"
-        if len(self._open) >= MAX_OPEN_IDS:
-            return Code.TABLE_FULL, f"{len(self._open)} open"
-        quarantined = self._quarantined.intersection(found.pools)
-        if quarantined:
-            return Code.POOL_QUARANTINED, min(quarantined)
-        if found.gross_amount <= 0:
-            return Code.NO_PROFIT, f"gross {found.gross_amount}"
-        if found.gross_amount <= found.before_amount and not found.is_asked:
-            return Code.NOT_IMPROVED, f"gross {found.gross_amount}, before the target {found.before_amount}"
-        return None
-
-    def _is_open(self, found: OpportunityFound) -> bool:
-        """Decided or under way already. What was found on a sibling of this head is another moment, and void."""
-        entry = self._open.get(found.id)
-        return entry is not None and (entry.is_live or entry.found.head_hash == found.head_hash)
-
-    def _on_executed(self, executed: CandidateExecuted) -> tuple[Effect, ...]:
-        entry = self._open.get(executed.id)
-        if entry is None:
-            return (Drop(executed.id, Code.STALE_STATE, f"executed at {executed.head_hash}"),)
-        entry.executed = executed
-        entry.is_held = False  # executed again, at another place among ours: the first verdict is void
-        refusal = self._refuse_executed(executed)
-        if refusal is not None:
-            code, detail = refusal
-            if code is Code.SIM_MISMATCH:
-                self._quarantined.update(entry.found.pools)
-            return (Drop(executed.id, code, detail),)
-        entry.is_held = True
-        assert executed.value_wei is not None
-        return (Hold(executed.id, executed.value_wei - executed.gas_cost_wei - executed.bid_wei),)
-
-    def _refuse_executed(self, executed: CandidateExecuted) -> tuple[Code, str] | None:
-        if self._halted is not None:
-            return Code.HALTED, f"by {self._halted.by}"
-        if executed.refused:
-            return Code.SIM_REFUSED, executed.refused
-        if executed.missing:
-            return Code.UNKNOWN_STATE, f"{executed.missing} slots missing"
-        if executed.verdict:
-            return Code(executed.verdict), executed.verdict_detail
-        if not executed.is_success:
-            return Code.REVERTS, f"quoted {executed.quoted_amount}"
-        if executed.executed_amount != executed.quoted_amount:
-            return Code.SIM_MISMATCH, f"quoted {executed.quoted_amount}, executed {executed.executed_amount}"
-        if executed.value_wei is None:
-            return Code.NO_PRICE, f"gross {executed.executed_amount}"
-        if executed.value_wei <= executed.gas_cost_wei:
-            return Code.BELOW_GAS, f"value {executed.value_wei}, gas {executed.gas_cost_wei} wei"
-        net_wei = executed.value_wei - executed.gas_cost_wei - executed.bid_wei
-        if net_wei < self._limits.min_net_wei or not executed.has_terms:
-            return Code.BELOW_MIN_NET, f"net {net_wei} of at least {self._limits.min_net_wei} wei"
-        return None
-
-    def _on_selected(self, selection: SelectionMade) -> tuple[Effect, ...]:
-        effects: list[Effect] = [Drop(id_, Code.CONFLICT, f"with {winner}") for id_, winner in selection.losers]
-        live = sum(entry.is_live for entry in self._open.values())
-        exposure_wei = self.exposure_wei
-        for id_ in selection.chosen:
-            entry = self._entry(id_)
-            executed = entry.executed
-            if executed is None or not entry.is_held:
-                raise ContradictoryEvent(f"{id_} was selected without having passed")
-            at_risk_wei = exposure_wei + executed.gas_limit_cost_wei
-            if self._halted is not None:
-                effects.append(Drop(id_, Code.HALTED, f"by {self._halted.by}"))
-            elif live >= self._limits.max_bundles_per_block:
-                effects.append(Drop(id_, Code.RATE, f"{live} of {self._limits.max_bundles_per_block} bundles"))
-            elif at_risk_wei > self._limits.max_exposure_wei:
-                effects.append(Drop(id_, Code.EXPOSURE, f"{at_risk_wei} of {self._limits.max_exposure_wei} wei"))
-            elif self._gas_paid_today_wei + at_risk_wei > self._limits.max_gas_wei_per_day:
-                spent = f"{self._gas_paid_today_wei} paid and {at_risk_wei} at risk"
-                effects.append(Drop(id_, Code.GAS_BUDGET, f"{spent} of {self._limits.max_gas_wei_per_day} wei"))
-            else:
-                entry.is_live = True
-                live += 1
-                exposure_wei = at_risk_wei
-                effects.append(Submit(id_, selection.target_number))
-        return tuple(effects)
-
-    def _on_ended(self, ended: BundleEnded) -> tuple[Effect, ...]:
-        entry = self._entry(ended.id)
-        if not entry.is_live:
-            raise ContradictoryEvent(f"{ended.id} ended without being live")
-        entry.is_live = False
-        self._gas_paid_today_wei += ended.gas_paid_wei
-        return ()
-
-    def _on_target_gone(self, gone: TargetGone) -> tuple[Effect, ...]:
-        effects: list[Effect] = []
-        for id_, entry in self._open.items():
-            if entry.found.target_transaction != gone.target_transaction:
-                continue
-            if entry.is_live:
-                effects.append(Cancel(id_, "its target is gone"))
-            elif entry.is_held:
-                entry.is_held = False
-                effects.append(Drop(id_, Code.TARGET_GONE, gone.target_transaction))
-        return tuple(effects)
-
-    def _on_superseded(self, superseded: Superseded) -> tuple[Effect, ...]:
-        if not self._entry(superseded.id).is_live:
-            raise ContradictoryEvent(f"{superseded.id} was superseded without being live")
-        return (Cancel(superseded.id, f"superseded by {superseded.by}"),)
-
-    def _entry(self, id_: str) -> _Opportunity:
-        entry = self._open.get(id_)
-        if entry is None:
-            raise ContradictoryEvent(f"nothing is known of {id_}")
-        return entry
-
-    def _on_halt(self, halt: HaltAsked) -> tuple[Effect, ...]:
-        if self._halted is None:
-            self._halted = halt
-        cancels = [Cancel(id_, "halted") for id_, entry in self._open.items() if entry.is_live]
-        return (*cancels, Stop(halt.by, halt.reason))
+        if isinstance(event, ChainEvent | HaltAsked):
+            return self.bundles.step(event)
+        raise ContradictoryEvent(f"{type(event).__name__} is not an event of the chain")

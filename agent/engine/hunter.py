@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from agent.core.codes import Code
 from agent.core.effects import Effect
 from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
-from agent.core.events import Event
+from agent.core.events import Event, Stamp
 from agent.core.events.chain import (
     BundleEnded,
     CandidateExecuted,
@@ -406,8 +406,8 @@ class Hunter:
 
     def _step(self, event: Event) -> tuple[Effect, ...]:
         now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
-        self._journal.event(event, monotonic_ns=now, wall_ns=wall)
-        effects = self._core.step(event)
+        sequence = self._journal.event(event, monotonic_ns=now, wall_ns=wall)
+        effects = self._core.step(event, Stamp(sequence, now, wall))
         self._journal.effects(effects, monotonic_ns=self._clock.monotonic_ns(), wall_ns=wall)
         for effect in effects:
             if isinstance(effect, Drop) and effect.code is Code.DUPLICATE:

@@ -12,7 +12,9 @@ from pathlib import Path
 import msgspec
 
 from agent.core.effects import Effect
-from agent.core.step import ContradictoryEvent, Core
+from agent.core.errors import ContradictoryEvent
+from agent.core.events import Stamp
+from agent.core.step import Core
 from agent.errors import SetupError
 from agent.journal.records import (
     EFFECTS,
@@ -123,7 +125,12 @@ class JournalReader:
                 settle(())
                 events += 1
                 try:
-                    pending = (record.sequence, core.step(decode_event(record.payload)))
+                    pending = (
+                        record.sequence,
+                        core.step(
+                            decode_event(record.payload), Stamp(record.sequence, record.monotonic_ns, record.wall_ns)
+                        ),
+                    )
                 except ContradictoryEvent:
                     # An earlier difference has led this core elsewhere: nothing after this point can be compared.
                     differences.append(Difference(record.sequence, (), ()))

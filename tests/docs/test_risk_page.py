@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from agent.core.codes import Code
-from agent.core.step import Core
+from agent.core.bundles import BundleDesk
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "risk.md"
 
 
 @pytest.mark.parametrize(
     ("heading", "checks"),
-    [("When found", Core._refuse_found), ("When selected", Core._on_selected)],
+    [("When found", BundleDesk._refuse_found), ("When selected", BundleDesk._on_selected)],
 )
 def test_the_page_has_the_checks_in_order(heading: str, checks: Callable[..., Any]) -> None:
     assert codes_on_page(heading) == [code.value for code in codes_in(checks)]
@@ -26,7 +26,7 @@ def test_the_page_has_the_checks_in_order(heading: str, checks: Callable[..., An
 
 def test_the_page_has_the_checks_of_an_execution_in_order() -> None:
     on_page = codes_on_page("When executed")
-    expected = [code.value for code in codes_in(Core._refuse_executed)]
+    expected = [code.value for code in codes_in(BundleDesk._refuse_executed)]
     verdicts = ["D_TOKEN_TAXED", "D_POOL_UNPROVED"]
     assert [code for code in on_page if code not in ("D_STALE_STATE", *verdicts)] == expected
     assert on_page.index("D_UNKNOWN_STATE") < on_page.index(verdicts[0]) < on_page.index("D_REVERTS")

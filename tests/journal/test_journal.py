@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.core.events import Stamp
 from agent.core.events.control import HaltAsked
 from agent.core.step import Core
 from agent.errors import SetupError
 from agent.journal.reader import JournalReader
 from agent.journal.records import CorruptJournal, Run
 from agent.journal.writer import JournalWriter
-from tests.core.test_step import EXECUTED, FOUND, HEAD, LIMITS
+from tests.core.test_bundles import EXECUTED, FOUND, HEAD, LIMITS
 
 EVENTS = (HEAD, FOUND, EXECUTED, HaltAsked("person", "end"))
 
@@ -22,7 +23,7 @@ def write_run(folder: Path) -> Path:
     core = Core(LIMITS)
     for event in EVENTS:
         journal.event(event, monotonic_ns=1, wall_ns=2)
-        journal.effects(core.step(event), monotonic_ns=3, wall_ns=4)
+        journal.effects(core.step(event, Stamp(0, 0, 0)), monotonic_ns=3, wall_ns=4)
     journal.close()
     return journal.path
 
@@ -36,7 +37,7 @@ def test_a_replay_gives_the_recorded_effects(tmp_path: Path) -> None:
 def test_a_core_that_decides_otherwise_is_found(tmp_path: Path) -> None:
     write_run(tmp_path)
     core = Core(LIMITS)
-    core.step(HaltAsked("planted", "bug"))
+    core.step(HaltAsked("planted", "bug"), Stamp(0, 0, 0))
     (first, *_rest) = JournalReader(tmp_path).replay(core).differences
     assert first.recorded != first.replayed
 

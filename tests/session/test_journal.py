@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from agent.cli import main
+from agent.core.events import Stamp
 from agent.core.events.control import HaltAsked
 from agent.core.step import Core
 from agent.engine.settings import HuntSettings
@@ -20,7 +21,7 @@ from agent.journal.writer import JournalWriter
 from agent.requests import JournalRequest, ReplayRequest, RunRequest, WorldRequest
 from agent.session.asked import recall, remember
 from agent.session.journal import export, replay, tail, verify, why
-from tests.core.test_step import EXECUTED, FOUND, HEAD, LIMITS
+from tests.core.test_bundles import EXECUTED, FOUND, HEAD, LIMITS
 
 
 def say(_: str) -> None:
@@ -34,7 +35,7 @@ def run(tmp_path: Path) -> str:
     core = Core(LIMITS)
     for event in (HEAD, FOUND, EXECUTED, HaltAsked("person", "end")):
         journal.event(event, monotonic_ns=1, wall_ns=2)
-        journal.effects(core.step(event), monotonic_ns=3, wall_ns=4)
+        journal.effects(core.step(event, Stamp(0, 0, 0)), monotonic_ns=3, wall_ns=4)
     journal.close()
     return str(tmp_path / "run")
 
@@ -117,7 +118,7 @@ def test_a_replay_is_identical_and_a_planted_difference_is_a_no(run: str, tmp_pa
     core = Core(LIMITS)
     for event in (HEAD, FOUND, EXECUTED):
         journal.event(event, monotonic_ns=1, wall_ns=2)
-        journal.effects(core.step(event), monotonic_ns=3, wall_ns=4)
+        journal.effects(core.step(event, Stamp(0, 0, 0)), monotonic_ns=3, wall_ns=4)
     journal.close()
     other = str(tmp_path / "other")
     assert replay(ReplayRequest(run=other, is_verified=True), say).exit_code == 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from agent.core import step
+from agent.core import bundles
+from agent.core.bundles import BundleDesk
 from agent.core.codes import Code
 from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
 from agent.core.effects.control import Stop
+from agent.core.errors import ContradictoryEvent
 from agent.core.events.chain import (
     BundleEnded,
     CandidateExecuted,
@@ -20,7 +22,6 @@ from agent.core.events.chain import (
 )
 from agent.core.events.control import HaltAsked
 from agent.core.limits import RiskLimits
-from agent.core.step import ContradictoryEvent, Core
 
 HEAD = HeadSeen(number=100, block_hash="0xaa", parent_hash="0x99", timestamp_s=86_400 * 20_000, next_base_fee_wei=10)
 FOUND = OpportunityFound(
@@ -51,8 +52,8 @@ EXECUTED = CandidateExecuted(
 LIMITS = RiskLimits(min_net_wei=100, max_gas_wei_per_day=1_000, max_exposure_wei=400, max_bundles_per_block=2)
 
 
-def core_at_head(limits: RiskLimits = LIMITS) -> Core:
-    core = Core(limits)
+def core_at_head(limits: RiskLimits = LIMITS) -> BundleDesk:
+    core = BundleDesk(limits)
     assert core.step(HEAD) == ()
     return core
 
@@ -63,7 +64,7 @@ def drop_code(effects: tuple[object, ...]) -> Code:
     return effect.code
 
 
-def held(core: Core, id_: str, *, head: str = "0xaa", **changes: int) -> None:
+def held(core: BundleDesk, id_: str, *, head: str = "0xaa", **changes: int) -> None:
     assert core.step(msgspec.structs.replace(FOUND, id=id_, head_hash=head)) == (Execute(id_),)
     (effect,) = core.step(msgspec.structs.replace(EXECUTED, id=id_, head_hash=head, **changes))
     assert isinstance(effect, Hold)
@@ -96,7 +97,7 @@ def test_the_same_id_twice_is_a_duplicate() -> None:
 
 
 def test_what_a_full_table_cannot_remember_is_no_duplicate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "MAX_OPEN_IDS", 2)
+    monkeypatch.setattr(bundles, "MAX_OPEN_IDS", 2)
     core = core_at_head()
     for id_ in ("one", "two"):
         assert core.step(msgspec.structs.replace(FOUND, id=id_)) == (Execute(id_),)
