@@ -36,6 +36,64 @@ class Code(StrEnum):
     GAS_BUDGET = "R_GAS_BUDGET"
     EXPOSURE = "R_EXPOSURE"
     RATE = "R_RATE"
+    KILLED = "R_KILLED"
+    GUARD_LOST = "R_GUARD_LOST"
+    PAUSED = "R_PAUSED"
+    REDUCE_ONLY = "R_REDUCE_ONLY"
+    LIMIT_ONLY = "R_LIMIT_ONLY"
+    NOT_LIVE = "R_NOT_LIVE"
+    STALE_EPOCH = "R_STALE_EPOCH"
+    VENUE_UNACKED = "R_VENUE_UNACKED"
+    JOURNAL_UNHEALTHY = "R_JOURNAL_UNHEALTHY"
+    UNKNOWN_INSTRUMENT = "R_UNKNOWN_INSTRUMENT"
+    NOT_TRADING = "R_NOT_TRADING"
+    NOT_WHITELISTED = "R_NOT_WHITELISTED"
+    SYMBOL_FENCED = "R_SYMBOL_FENCED"
+    BAD_FIELD = "R_BAD_FIELD"
+    BAD_TICK = "R_BAD_TICK"
+    BAD_LOT = "R_BAD_LOT"
+    QTY_RANGE = "R_QTY_RANGE"
+    MIN_NOTIONAL = "R_MIN_NOTIONAL"
+    STALE_DATA = "R_STALE_DATA"
+    CROSSED_BOOK = "R_CROSSED_BOOK"
+    EXPIRED = "R_EXPIRED"
+    DECISION_STALE = "R_DECISION_STALE"
+    DUPLICATE_INTENT = "R_DUPLICATE_INTENT"
+    PRICE_COLLAR = "R_PRICE_COLLAR"
+    MAX_ORDER_QTY = "R_MAX_ORDER_QTY"
+    MAX_ORDER_NOTIONAL = "R_MAX_ORDER_NOTIONAL"
+    WOULD_CROSS = "R_WOULD_CROSS"
+    SELF_TRADE = "R_SELF_TRADE"
+    MAX_POSITION = "R_MAX_POSITION"
+    MAX_GROSS = "R_MAX_GROSS"
+    MAX_NET = "R_MAX_NET"
+    INSUFFICIENT_FUNDS = "R_INSUFFICIENT_FUNDS"
+    LOSS_BUDGET = "R_LOSS_BUDGET"
+    MAX_OPEN_ORDERS = "R_MAX_OPEN_ORDERS"
+    MAX_DAILY_NOTIONAL = "R_MAX_DAILY_NOTIONAL"
+    MAX_DAILY_ORDERS = "R_MAX_DAILY_ORDERS"
+    REPEAT_THROTTLE = "R_REPEAT_THROTTLE"
+    QUEUE_TTL = "R_QUEUE_TTL"
+    QUEUE_FULL = "R_QUEUE_FULL"
+    TOUCH_MOVED = "R_TOUCH_MOVED"
+    SIGNAL_NOT_AUTHENTIC = "R_SIGNAL_NOT_AUTHENTIC"
+    SIGNAL_REPLAYED = "R_SIGNAL_REPLAYED"
+    SIGNAL_TOO_LONG = "R_SIGNAL_TOO_LONG"
+    SIGNAL_INPUT_OLD = "R_SIGNAL_INPUT_OLD"
+    SIGNAL_BUDGET = "R_SIGNAL_BUDGET"
+    SIGNALS_FULL = "R_SIGNALS_FULL"
+    SIGNAL_GIVEN_UP = "R_SIGNAL_GIVEN_UP"
+    HEAD_OLD = "R_HEAD_OLD"
+    WRONG_CHAIN = "R_WRONG_CHAIN"
+    EXECUTOR_CHANGED = "R_EXECUTOR_CHANGED"
+    NODE_SYNCING = "R_NODE_SYNCING"
+    NONCE_DISAGREES = "R_NONCE_DISAGREES"
+    CALLDATA_DIFFERS = "R_CALLDATA_DIFFERS"
+    TARGET_PASSED = "R_TARGET_PASSED"
+    CUTOFF_PASSED = "R_CUTOFF_PASSED"
+    DUPLICATE_BUNDLE = "R_DUPLICATE_BUNDLE"
+    BASE_FEE_BOUND = "R_BASE_FEE_BOUND"
+    NO_INVENTORY = "R_NO_INVENTORY"
 
 
 EXPLANATIONS: dict[Code, str] = {
@@ -64,6 +122,64 @@ EXPLANATIONS: dict[Code, str] = {
     Code.GAS_BUDGET: "The day's gas budget would be passed.",
     Code.EXPOSURE: "Gas at risk over all live bundles would pass its limit.",
     Code.RATE: "The number of bundles for this block is at its limit.",
+    Code.KILLED: "The latch is set or the kill file lies there; a person resets it with the guard's tool.",
+    Code.GUARD_LOST: "The guard's pulse is too old or its link is gone; for a short while only what reduces may go out.",
+    Code.PAUSED: "A breaker paused trading for a while; only what reduces a position may go out.",
+    Code.REDUCE_ONLY: "Only what reduces a position may go out, and this does not, though it may be marked so.",
+    Code.LIMIT_ONLY: "Slippage was too high: only orders that may rest are let out until it is low again.",
+    Code.NOT_LIVE: "The venue's session is not live: down, or not yet reconciled.",
+    Code.STALE_EPOCH: "It was decided under a session that has ended since.",
+    Code.VENUE_UNACKED: "The venue does not prove that it acknowledges orders, so none is sent.",
+    Code.JOURNAL_UNHEALTHY: "The journal cannot take what the order needs: poisoned, without space, or not synced in time.",
+    Code.UNKNOWN_INSTRUMENT: "The venue never defined this symbol.",
+    Code.NOT_TRADING: "The venue does not take such orders of this instrument now.",
+    Code.NOT_WHITELISTED: "The symbol is not among those that may be traded.",
+    Code.SYMBOL_FENCED: "The fate of an earlier order of this symbol is unknown; it is settled first.",
+    Code.BAD_FIELD: "A field has no value of its kind.",
+    Code.BAD_TICK: "The price is no positive multiple of the tick.",
+    Code.BAD_LOT: "The quantity is no positive multiple of the lot.",
+    Code.QTY_RANGE: "The quantity is outside what the venue takes in one order.",
+    Code.MIN_NOTIONAL: "The order's value is below the venue's minimum.",
+    Code.STALE_DATA: "Book or mark is missing, discarded or too old to be decided on.",
+    Code.CROSSED_BOOK: "The book's best bid is not below its best ask.",
+    Code.EXPIRED: "The signal or the order's own time has ended.",
+    Code.DECISION_STALE: "The decision is older than an order may be that acts on it.",
+    Code.DUPLICATE_INTENT: "The same order was sent too many times within a moment.",
+    Code.PRICE_COLLAR: "The price is too far from the middle, the last trade, the touch, or the venue's band.",
+    Code.MAX_ORDER_QTY: "The quantity is above the limit of one order.",
+    Code.MAX_ORDER_NOTIONAL: "The value is above the limit of one order.",
+    Code.WOULD_CROSS: "A post-only order at this price would take.",
+    Code.SELF_TRADE: "It could trade with an order of ours.",
+    Code.MAX_POSITION: "If every order of this side filled, the position would be above its limit.",
+    Code.MAX_GROSS: "The worst positions of all symbols together would be above their limit.",
+    Code.MAX_NET: "If every order of one side filled, the net position over all symbols would be above its limit.",
+    Code.INSUFFICIENT_FUNDS: "The balance does not cover it with fees and what is reserved already.",
+    Code.LOSS_BUDGET: "The day's loss and what could be lost by a jump of prices would pass the day's limit.",
+    Code.MAX_OPEN_ORDERS: "So many orders are open that no more are opened, for the symbol or in all.",
+    Code.MAX_DAILY_NOTIONAL: "The value of all orders of the day would pass its limit.",
+    Code.MAX_DAILY_ORDERS: "The number of orders of the day is at its limit.",
+    Code.REPEAT_THROTTLE: "The strategy entered the same side again and again without a sign of life.",
+    Code.QUEUE_TTL: "No token of the order rate came before the order's time in the queue ended.",
+    Code.QUEUE_FULL: "The queue for tokens of the order rate is full.",
+    Code.TOUCH_MOVED: "The touch it was priced against moved away while it waited for a token.",
+    Code.SIGNAL_NOT_AUTHENTIC: "The producer's code over the signal does not hold, or the producer is not known.",
+    Code.SIGNAL_REPLAYED: "A signal with this id came before.",
+    Code.SIGNAL_TOO_LONG: "The signal would live longer than a signal may.",
+    Code.SIGNAL_INPUT_OLD: "What the signal was computed from is too old, or not known.",
+    Code.SIGNAL_BUDGET: "The producer's budget of signals or of value is spent.",
+    Code.SIGNALS_FULL: "As many signals wait as are kept; the new one is refused, none is forgotten for it.",
+    Code.SIGNAL_GIVEN_UP: "So many orders for this signal came to nothing that no more is tried.",
+    Code.HEAD_OLD: "The newest head is older than a head should be: the feed or the chain stands still.",
+    Code.WRONG_CHAIN: "The node answers for another chain than the configured one.",
+    Code.EXECUTOR_CHANGED: "The code at the executor's address is not the one that was checked.",
+    Code.NODE_SYNCING: "The node is not in step with the chain.",
+    Code.NONCE_DISAGREES: "The node's count of our transactions is not our own.",
+    Code.CALLDATA_DIFFERS: "What would be signed does not decode to the plan that was executed.",
+    Code.TARGET_PASSED: "The block it aims at is here or behind.",
+    Code.CUTOFF_PASSED: "It is too late in the slot for a bundle to be included.",
+    Code.DUPLICATE_BUNDLE: "A live bundle already takes the same pools behind the same target.",
+    Code.BASE_FEE_BOUND: "The base fee it was priced with is not the exact one of its target block, or above its fee cap.",
+    Code.NO_INVENTORY: "An order with a direction needs inventory, which the executor must not hold.",
 }
 
 assert set(EXPLANATIONS) == set(Code), "every code is explained"
