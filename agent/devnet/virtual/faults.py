@@ -1,0 +1,76 @@
+"""Every fault that the simulation can throw, by name, with the cell of the fault matrix it belongs to.
+
+A fault has its own stream: whether it strikes depends on the seed, its name, and how often it was asked before, and on
+no other fault. A rate of zero draws nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from agent.devnet.virtual.randomness import Streams
+
+PPM = 1_000_000
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One way in which the world may fail. Rates are parts per million of the occasions at which it is asked for."""
+
+    name: str
+    cell: str
+    """`component.fault` of tests/faults/matrix.toml."""
+    mild_ppm: int
+    brutal_ppm: int
+    is_breach: bool = False
+    """The peer breaks its own contract: the right answer is to stop, so few worlds have one."""
+
+
+FAULTS: tuple[Fault, ...] = (
+    Fault("network.lose_up", "venue.lost_frame", 3_000, 60_000),
+    Fault("network.lose_down", "venue.lost_frame", 3_000, 60_000),
+    Fault("network.duplicate_up", "venue.duplicate", 3_000, 80_000),
+    Fault("network.duplicate_down", "venue.duplicate", 5_000, 150_000),
+    Fault("network.reorder", "venue.reorder", 5_000, 150_000),
+    Fault("network.slow", "venue.slow_frame", 3_000, 50_000),
+    Fault("network.hold_up", "venue.partition", 500, 10_000),
+    Fault("network.hold_down", "venue.partition", 500, 10_000),
+    Fault("network.cut", "venue.disconnect", 1_000, 15_000),
+    Fault("network.half_open", "venue.silent_socket", 300, 4_000),
+    Fault("network.refuse", "venue.unreachable", 50_000, 400_000),
+    Fault("http.lose_request", "venue.rest_timeout", 10_000, 200_000),
+    Fault("http.lose_answer", "venue.rest_timeout", 10_000, 200_000),
+)
+
+BY_NAME: dict[str, Fault] = {fault.name: fault for fault in FAULTS}
+
+
+class Faults:
+    """Which faults strike in one world, and how often each did."""
+
+    def __init__(self, rates_ppm: Mapping[str, int], streams: Streams) -> None:
+        """A fault that `rates_ppm` does not name never strikes; KeyError for a name that is none."""
+        self.rates_ppm = {name: ppm for name, ppm in rates_ppm.items() if ppm and BY_NAME[name]}
+        self._streams = streams
+        self.fired: dict[str, int] = {}
+
+    def strikes(self, name: str) -> bool:
+        """Whether it strikes on this occasion."""
+        rate_ppm = self.rates_ppm.get(name)
+        if not rate_ppm or self._streams["fault." + name].random() * PPM >= rate_ppm:
+            return False
+        self.fired[name] = self.fired.get(name, 0) + 1
+        return True
+
+    def span_ns(self, name: str, at_most_ns: int) -> int:
+        """How long or how late a fault is: exponential, a fifth of the most on average, never over the most."""
+        return min(at_most_ns, int(self._streams["span." + name].expovariate(5.0) * at_most_ns))
+
+    def choose(self, name: str, below: int) -> int:
+        """Which of several forms a fault takes."""
+        return self._streams["form." + name].randrange(below)
+
+    def calm(self) -> None:
+        """Nothing strikes any more."""
+        self.rates_ppm = {}
