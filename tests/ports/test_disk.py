@@ -7,10 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from agent.devnet.virtual.disk import VirtualDisk
+from agent.devnet.virtual.faults import Faults
+from agent.devnet.virtual.randomness import Streams
 from agent.ports.disk import Disk, SystemDisk
 
-IMPLEMENTATIONS: dict[str, Callable[[], Disk]] = {"system": SystemDisk}
-"""A simulated disk is one more row."""
+
+def virtual_disk() -> Disk:
+    streams = Streams(0)
+    return VirtualDisk(Faults({}, streams), streams["disk"])
+
+
+IMPLEMENTATIONS: dict[str, Callable[[], Disk]] = {"system": SystemDisk, "virtual": virtual_disk}
 
 
 @pytest.fixture(params=sorted(IMPLEMENTATIONS))

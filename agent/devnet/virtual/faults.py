@@ -39,6 +39,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("network.cut", "venue.disconnect", 1_000, 15_000),
     Fault("network.half_open", "venue.silent_socket", 300, 4_000),
     Fault("network.refuse", "venue.unreachable", 50_000, 400_000),
+    Fault("disk.write_fails", "journal.write_error", 20, 300),
+    Fault("disk.sync_fails", "journal.sync_error", 500, 10_000),
+    Fault("disk.full", "journal.disk_full", 5_000, 100_000),
     Fault("http.lose_request", "venue.rest_timeout", 10_000, 200_000),
     Fault("http.lose_answer", "venue.rest_timeout", 10_000, 200_000),
 )

@@ -22,11 +22,12 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from agent.devnet.virtual.clock import Timeline
 
 Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 NS_PER_S = 1_000_000_000
 CALLBACK_BUDGET = 5_000_000
 _CANCELLED_KEPT = 100
@@ -134,11 +135,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         raise OutsideWorld("another thread woke the loop; no seed governs threads")
 
     def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
+        context: Context | None = None,
     ) -> asyncio.Handle:
         raise OutsideWorld("a thread wants to wake the loop; no seed governs threads")
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Result], *args: Any) -> Future[Result]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Arguments], Result], *args: *Arguments
+    ) -> Future[Result]:
         raise OutsideWorld(f"{func!r} would run in a thread; no seed governs threads")
 
 
