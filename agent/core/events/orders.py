@@ -231,6 +231,8 @@ class Flow(msgspec.Struct, frozen=True, tag="flow", kw_only=True):
     currency: str
     atoms: int
     flow_id: str
+    symbol: str = ""
+    """Funding: the position it belongs to, where the venue says."""
 
 
 class SendResult(msgspec.Struct, frozen=True, tag="send_result"):

@@ -1,0 +1,1 @@
+"""What may be traded now: profiles, modes, exposure, rate, and the breakers. Integers alone; ratios in ppm."""
