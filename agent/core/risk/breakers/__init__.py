@@ -1,0 +1,7 @@
+"""The breakers that watch results: one file each, and `Breakers`, which joins what they say into one mode."""
+
+from __future__ import annotations
+
+from agent.core.risk.breakers.aggregate import Breakers, Hold
+
+__all__ = ["Breakers", "Hold"]
