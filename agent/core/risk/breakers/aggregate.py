@@ -323,6 +323,8 @@ class Breakers(msgspec.Struct, kw_only=True):
         old = holds.get(source)
         if old is not None and old.is_latched and hold.mode.level <= old.mode.level:
             return
+        if old is not None and old.is_latched:
+            hold = msgspec.structs.replace(hold, is_latched=True, day=old.day)
         holds[source] = hold
         if hold.mode.level >= Level.HALTED and (old is None or old.mode.level < Level.HALTED):
             effects.append(Alarm("critical", "HALTED", source, hold.detail))
