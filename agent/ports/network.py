@@ -10,6 +10,17 @@ from typing import Protocol
 
 import msgspec
 
+from agent.errors import ProtocolError
+
+
+class HandshakeRefused(ProtocolError):
+    """The peer answered the opening of a WebSocket with an HTTP status other than 101."""
+
+    def __init__(self, peer: str, status: int, retry_after_s: int | None = None) -> None:
+        super().__init__(f"{peer} answers {status} instead of opening a WebSocket", peer=peer, code=f"E_HTTP_{status}")
+        self.status = status
+        self.retry_after_s = retry_after_s
+
 
 class WebSocket(Protocol):
     """An open connection. None of the methods waits."""
@@ -45,7 +56,7 @@ class Network(Protocol):
     async def open_websocket(
         self, url: str, *, headers: Mapping[str, str], listener: WebSocketListener, timeout_s: float
     ) -> WebSocket:
-        """Raises agent.errors.ProtocolError (refused, with the HTTP status) or SetupError (unreachable, time-out)."""
+        """Raises HandshakeRefused (a ProtocolError with the HTTP status) or SetupError (unreachable, time-out)."""
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float

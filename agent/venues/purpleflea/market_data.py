@@ -1,0 +1,224 @@
+"""The public side: ticks, trades and books, how old each may be, and when a book is asked for anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from agent.core.events import Event, Stamp
+from agent.core.events.market import MarketTick, TradePrint
+from agent.venues.purpleflea import encoder, wire
+from agent.venues.purpleflea.books import Keeper
+from agent.venues.purpleflea.markets import Markets
+
+_MS = 1_000_000
+_NEVER_NS = 1 << 62
+_ASK_AFTER_MS = 1_000
+_ASK_AFTER_MS_MAX = 30_000
+
+
+class DataOptions(Protocol):
+    """The part of the options that is needed here."""
+
+    @property
+    def depth(self) -> int: ...
+    @property
+    def book_silence_ms(self) -> int: ...
+    @property
+    def late_ms(self) -> int: ...
+
+
+class _Watched(msgspec.Struct):
+    """A book and when something is due for it. Monotonic times."""
+
+    keeper: Keeper
+    silent_at_ns: int = _NEVER_NS
+    ask_at_ns: int = _NEVER_NS
+    """When its snapshot is asked for the next time."""
+    asked: int = 0
+    """How often since the last snapshot."""
+
+
+class MarketData:
+    """Books by symbol. What it wants to say goes into the outbox that the caller hands in."""
+
+    def __init__(
+        self,
+        markets: Markets,
+        symbols: tuple[str, ...],
+        options: DataOptions,
+        *,
+        counters: Counter[str],
+        malformed: Callable[[ValueError], list[Event]],
+    ) -> None:
+        self.offset_ns: int | None = None
+        """The venue's clock minus ours, once it is known; without it nothing is called late."""
+        self._markets = markets
+        self._symbols = symbols
+        self._options = options
+        self._counters = counters
+        self._malformed = malformed
+        self._books: dict[str, _Watched] = {}
+
+    def define(self, symbol: str) -> None:
+        """A market; its book begins anew where the grid is another one."""
+        market = self._markets.by_symbol[symbol]
+        watched = self._books.get(symbol)
+        if watched is None:
+            if symbol in self._symbols:
+                self._books[symbol] = _Watched(Keeper.of(market))
+            return
+        known, now = watched.keeper.market.instrument, market.instrument
+        if (known.tick, known.lot) == (now.tick, now.lot):
+            watched.keeper.market = market
+        else:
+            watched.keeper = Keeper.of(market)
+
+    def restart(self) -> None:
+        """A new connection, or none."""
+        for watched in self._books.values():
+            watched.keeper.restart()
+            watched.silent_at_ns = watched.ask_at_ns = _NEVER_NS
+            watched.asked = 0
+
+    def subscribed(self, monotonic_ns: int) -> None:
+        """All books were asked for just now."""
+        for watched in self._books.values():
+            watched.ask_at_ns = monotonic_ns + 2 * _ASK_AFTER_MS * _MS
+
+    # Frames
+
+    def ticker(self, frame: wire.Tick, monotonic_ns: int, wall_ns: int, outbox: list[bytes]) -> list[Event]:
+        market = self._markets.by_symbol.get(frame.symbol)
+        if market is None:
+            self._counters["unknown_symbol"] += 1
+            return []
+        exchange_ns = frame.exchange_ts * 1_000
+        tick = MarketTick(
+            symbol=frame.symbol,
+            price_ticks=market.prices.positive(frame.price),
+            mark_ticks=None if frame.mark is None else market.prices.positive(frame.mark),
+            exchange_ns=exchange_ns,
+        )
+        if self._is_late(exchange_ns, wall_ns):
+            return []
+        if frame.book_seq is not None:
+            watched = self._books.get(frame.symbol)
+            if watched is not None and watched.keeper.contradicts(frame.book_seq, frame.bid, frame.ask):
+                return [*self._begin_anew(watched, "ticker", monotonic_ns, outbox), tick]
+        return [tick]
+
+    def trade(self, frame: wire.Trade, monotonic_ns: int, wall_ns: int, outbox: list[bytes]) -> list[Event]:
+        market = self._markets.by_symbol.get(frame.symbol)
+        if market is None:
+            self._counters["unknown_symbol"] += 1
+            return []
+        trade = TradePrint(
+            symbol=frame.symbol,
+            trade_id=frame.trade_id,
+            price_ticks=market.prices.positive(frame.price),
+            lots=market.lots.positive(frame.qty),
+            aggressor=frame.aggressor,
+            exchange_ns=frame.exchange_ts * 1_000,
+        )
+        return [] if self._is_late(trade.exchange_ns, wall_ns) else [trade]
+
+    def snapshot(self, frame: wire.WireSnapshot, monotonic_ns: int, wall_ns: int, outbox: list[bytes]) -> list[Event]:
+        watched = self._books.get(frame.symbol)
+        if watched is None:
+            self._counters["unknown_symbol"] += 1
+            return []
+        if self._is_late(frame.exchange_ts * 1_000, wall_ns):
+            return self._begin_anew(watched, "late", monotonic_ns, outbox)
+        try:
+            events = watched.keeper.snapshot(frame, Stamp(0, monotonic_ns, wall_ns))
+        except ValueError as error:
+            return self._begin_anew(watched, "malformed", monotonic_ns, outbox) + self._malformed(error)
+        if not watched.keeper.book.is_valid:
+            return events + self._begin_anew(watched, watched.keeper.book.stale_reason, monotonic_ns, outbox)
+        watched.asked = 0
+        watched.ask_at_ns = _NEVER_NS
+        watched.silent_at_ns = monotonic_ns + self._options.book_silence_ms * _MS
+        return events
+
+    def delta(self, frame: wire.WireDelta, monotonic_ns: int, wall_ns: int, outbox: list[bytes]) -> list[Event]:
+        watched = self._books.get(frame.symbol)
+        if watched is None:
+            self._counters["unknown_symbol"] += 1
+            return []
+        if self._is_late(frame.exchange_ts * 1_000, wall_ns):
+            return self._begin_anew(watched, "late", monotonic_ns, outbox)
+        keeper = watched.keeper
+        was_good = keeper.book.is_valid
+        try:
+            events = keeper.delta(frame, Stamp(0, monotonic_ns, wall_ns))
+        except ValueError as error:
+            return self._begin_anew(watched, "malformed", monotonic_ns, outbox) + self._malformed(error)
+        if keeper.book.is_valid:
+            watched.silent_at_ns = monotonic_ns + self._options.book_silence_ms * _MS
+        elif was_good:
+            return events + self._begin_anew(watched, keeper.book.stale_reason, monotonic_ns, outbox)
+        return events
+
+    # Staleness
+
+    def stale(self, symbol: str, reason: str) -> list[Event]:
+        """The venue will not give this book."""
+        watched = self._books.get(symbol)
+        if watched is None:
+            return []
+        watched.ask_at_ns = _NEVER_NS
+        return watched.keeper.stale(reason)
+
+    def ask_again(self, symbol: str, monotonic_ns: int) -> bytes:
+        """The frame that asks for a book anew; empty where that is done already or the symbol is not ours."""
+        watched = self._books.get(symbol)
+        if watched is None or watched.ask_at_ns != _NEVER_NS:
+            return b""
+        outbox: list[bytes] = []
+        self._ask(watched, monotonic_ns, outbox)
+        watched.keeper.stale("asked for anew")
+        return outbox[0]
+
+    def tick(self, monotonic_ns: int, outbox: list[bytes]) -> list[Event]:
+        """Ask for what was asked for in vain, and give up what has been silent for too long."""
+        events: list[Event] = []
+        for watched in self._books.values():
+            if monotonic_ns >= watched.silent_at_ns:
+                events += self._begin_anew(watched, "silent", monotonic_ns, outbox)
+            if monotonic_ns >= watched.ask_at_ns:
+                self._ask(watched, monotonic_ns, outbox)
+        return events
+
+    @property
+    def next_deadline_ns(self) -> int:
+        return min((min(one.silent_at_ns, one.ask_at_ns) for one in self._books.values()), default=_NEVER_NS)
+
+    def _is_late(self, exchange_ns: int, wall_ns: int) -> bool:
+        if self.offset_ns is None or wall_ns + self.offset_ns - exchange_ns <= self._options.late_ms * _MS:
+            return False
+        self._counters["late"] += 1
+        return True
+
+    def _begin_anew(self, watched: _Watched, reason: str, monotonic_ns: int, outbox: list[bytes]) -> list[Event]:
+        """The book is not to be believed: say so once, and ask for a snapshot, more slowly each time."""
+        self._counters[f"book {reason}"] += 1
+        events = watched.keeper.stale(reason)
+        watched.silent_at_ns = _NEVER_NS
+        if not watched.asked:
+            self._ask(watched, monotonic_ns, outbox)
+        elif watched.ask_at_ns == _NEVER_NS:
+            watched.ask_at_ns = monotonic_ns + _pause_ns(watched.asked)
+        return events
+
+    def _ask(self, watched: _Watched, monotonic_ns: int, outbox: list[bytes]) -> None:
+        watched.asked += 1
+        watched.ask_at_ns = monotonic_ns + _pause_ns(watched.asked)
+        outbox.append(encoder.subscribe(("orderbook",), (watched.keeper.book.symbol,), depth=self._options.depth))
+
+
+def _pause_ns(asked: int) -> int:
+    return min(_ASK_AFTER_MS << min(asked, 8), _ASK_AFTER_MS_MAX) * _MS

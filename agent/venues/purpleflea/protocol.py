@@ -1,0 +1,537 @@
+"""The protocol `pf.v1` without sockets and clocks: frames in, events out; effects in, frames out.
+
+Theory of operation
+-------------------
+One object serves an account for as long as the agent lives, through all of its connections. `opened` starts one and
+`closed` ends it. Between them every frame goes through `frame`, every effect of the core through `send`, and at
+`next_deadline_ns` somebody calls `tick`. What the protocol itself has to say (subscriptions, pings, a book asked for
+anew) lies in `outbox` after each of these calls. Where the connection cannot be trusted any more, `must_close` says
+why: the caller then throws it away.
+
+    CLOSED --opened--> HELLO --hello--> LIVE
+                         |                ^ a late hello
+                         +--2 s without--> ARTICLE: market data only
+
+Each session ends with exactly one SessionDown, whatever ended it first. A frame that is not well formed is counted; too
+many of them in a minute end the session, because a peer we do not understand is not one to trade with.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+
+from agent.core.effects.control import Alarm
+from agent.core.effects.orders import (
+    Amend,
+    ArmDeadman,
+    CancelAll,
+    CancelOrder,
+    OrderEffect,
+    Place,
+    QueryAccount,
+    QueryOpen,
+    QueryStatus,
+    ReplayFrom,
+    Resynchronise,
+)
+from agent.core.events import Event, Stamp
+from agent.core.events.market import InstrumentDefined
+from agent.core.events.orders import Asked, SessionDown, SessionUp
+from agent.core.instruments import Instrument, TradingStatus
+from agent.errors import Rejected
+from agent.venues.purpleflea import article, encoder, wire
+from agent.venues.purpleflea.market_data import MarketData
+from agent.venues.purpleflea.markets import Markets, instrument_of
+from agent.venues.purpleflea.offset import OffsetEstimate
+from agent.venues.purpleflea.private import PrivateReader
+from agent.venues.purpleflea.questions import Question, Questions
+from agent.venues.purpleflea.strict import Malformed
+
+PROTOCOL = "pf.v1"
+UNACKED = "VENUE_UNACKED"
+PRIVATE_CHANNELS = ("orders", "fills", "account")
+PUBLIC_CHANNELS = ("ticker", "orderbook", "trades", "status")
+ARTICLE_CHANNELS = ("ticker", "orderbook", "fills")
+_MS = 1_000_000
+_NEVER_NS = 1 << 62
+_NOTHING: list[Event] = []
+_TERMINAL_CLOSES = {4401: "the key is refused", 4403: "the key is not allowed this", 4409: "another session took over"}
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What is configured; the venue's own limits hold where they are smaller."""
+
+    symbols: tuple[str, ...]
+    depth: int = 50
+    orders_per_s: int = 50
+    cancels_per_s: int = 100
+    max_open: int = 200
+    stp: Literal["cancel_taker", "cancel_maker", "cancel_both"] = "cancel_taker"
+    cod_grace_ms: int | None = 0
+    """Grace of cancel-on-disconnect; None leaves it off."""
+    hello_within_ms: int = 2_000
+    missed_heartbeats: int = 3
+    book_silence_ms: int = 5_000
+    """A book without a frame for so long is asked for anew."""
+    late_ms: int = 2_000
+    """A book's frames older than this by the venue's own time are not believed."""
+    offset_max_ms: int = 250
+    """A clock that differs by more is told to a person."""
+    malformed_per_minute: int = 20
+    allow_unacked_orders: bool = False
+    """For a simulated venue alone: send orders to a peer that did not say hello."""
+
+
+class Phase(Enum):
+    CLOSED = "closed"
+    HELLO = "hello"
+    LIVE = "live"
+    ARTICLE = "article"
+
+
+class PurpleFleaProtocol:
+    """See the module. All times are arguments: monotonic and wall time in nanoseconds."""
+
+    def __init__(self, options: Options, instruments: Iterable[Instrument] = ()) -> None:
+        self.options = options
+        self.phase = Phase.CLOSED
+        self.outbox: list[bytes] = []
+        """Frames of the protocol's own, to be sent before anything that the events cause."""
+        self.alarms: list[Alarm] = []
+        """For people; whoever drains it shows them."""
+        self.must_close = ""
+        """Why the connection has to be thrown away; empty while it may stay."""
+        self.counters: Counter[str] = Counter()
+        self.markets = Markets()
+        self.offset = OffsetEstimate()
+        self.features: frozenset[str] = frozenset()
+        self._questions = Questions()
+        self._private = PrivateReader(self.markets, self._questions)
+        self._data = MarketData(
+            self.markets, options.symbols, options, counters=self.counters, malformed=self._malformed
+        )
+        self._decoder = wire.Decoder()
+        self._article_decoder = wire.Decoder(article.ArticleInbound)
+        self._decode: Callable[[bytes], Any] = self._decode_nothing
+        self._is_ended = True
+        self._epoch_ended = ""
+        self._highest_epoch = 0
+        self._heard_ns = self._hello_by_ns = self._ping_at_ns = _NEVER_NS
+        self._heartbeat_ns = 1_000 * _MS
+        self._monotonic_ns = self._wall_ns = 0
+        self._malformed_at: deque[int] = deque(maxlen=max(1, options.malformed_per_minute))
+        self._handlers = self._table()
+        self._senders: dict[type, Callable[[Any, Stamp], bytes]] = {
+            Place: self._place,
+            CancelOrder: self._cancel,
+            Amend: self._amend,
+            CancelAll: self._cancel_all,
+            QueryStatus: self._query_status,
+            QueryOpen: self._query_open,
+            QueryAccount: self._query_account,
+            ReplayFrom: self._replay_from,
+            ArmDeadman: lambda effect, stamp: encoder.deadman(effect.timeout_ms),
+            Resynchronise: self._resynchronise,
+        }
+        for instrument in instruments:
+            self.define(instrument)
+
+    # The connection
+
+    @property
+    def epoch(self) -> int:
+        """The session epoch; 0 without a session."""
+        return self._private.epoch
+
+    @property
+    def last_exec_seq(self) -> int:
+        """The highest execution seen, for the header that resumes a session."""
+        return self._private.last_exec_seq
+
+    @property
+    def resume(self) -> str:
+        """The value of the header that resumes a session; empty before the first one."""
+        return f"{self._highest_epoch}:{self._private.last_exec_seq}" if self._highest_epoch else ""
+
+    @property
+    def may_place(self) -> bool:
+        """Whether the peer has proved that it acknowledges orders."""
+        return self.phase is Phase.LIVE or (self.phase is Phase.ARTICLE and self.options.allow_unacked_orders)
+
+    def define(self, instrument: Instrument) -> None:
+        """A market that is known before the venue names it. ValueError for a symbol that cannot stand in a frame."""
+        encoder.known_symbol(instrument.symbol)
+        self.markets.define(instrument)
+        self._data.define(instrument.symbol)
+
+    def remember(self, client_order_id: str, symbol: str) -> None:
+        """An order of an earlier run that may still be heard of."""
+        self.markets.remember(client_order_id, symbol)
+
+    def opened(self, monotonic_ns: int, wall_ns: int) -> None:
+        """A connection stands; the venue has `hello_within_ms` to say hello."""
+        self.phase = Phase.HELLO
+        self.must_close = self._epoch_ended = ""
+        self.outbox.clear()
+        self._is_ended = False
+        self._decode = self._decode_hello
+        self._private.epoch = 0
+        self._monotonic_ns, self._wall_ns = monotonic_ns, wall_ns
+        self._heard_ns = monotonic_ns
+        self._hello_by_ns = monotonic_ns + self.options.hello_within_ms * _MS
+        self._ping_at_ns = _NEVER_NS
+        self._malformed_at.clear()
+        self._data.restart()
+
+    def closed(self, code: int | None, reason: str) -> list[Event]:
+        """The connection ended; `code` is the WebSocket's, None where it just broke."""
+        why = _TERMINAL_CLOSES.get(code or 0)
+        if code == 4409 and self._epoch_ended == "fence":
+            why = None
+        if why is not None:
+            return self._end(f"{code}: {why}", is_terminal=True)
+        return self._end(f"closed {code}" if code is not None else reason or "the connection broke")
+
+    def _end(self, reason: str, *, is_terminal: bool = False) -> list[Event]:
+        """SessionDown, unless it was said already; the connection has to go."""
+        self.phase = Phase.CLOSED
+        self._decode = self._decode_nothing
+        self.must_close = self.must_close or reason
+        self._hello_by_ns = self._ping_at_ns = self._heard_ns = _NEVER_NS
+        self._questions.forget()
+        self.offset.forget_pending()
+        self._data.restart()
+        if self._is_ended:
+            return []
+        self._is_ended = True
+        return [SessionDown(reason=reason, is_terminal=is_terminal)]
+
+    # Frames in
+
+    def frame(self, data: bytes, monotonic_ns: int, wall_ns: int) -> list[Event]:
+        """What a frame says; empty for one that says nothing new. Never raises, whatever the bytes are."""
+        self._heard_ns = self._monotonic_ns = monotonic_ns
+        self._wall_ns = wall_ns
+        try:
+            frame = self._decode(data)
+            return self._handlers[type(frame)](frame)
+        except ValueError as error:
+            return self._malformed(error)
+        except wire.UnknownType:
+            self.counters["unknown_type" if self._is_listening else "out_of_session"] += 1
+            return _NOTHING
+
+    def _decode_hello(self, data: bytes) -> Any:
+        """Before the hello nothing else is heard."""
+        frame = self._decoder.decode(data)
+        if type(frame) is not wire.Hello:
+            raise wire.UnknownType
+        return frame
+
+    def _decode_nothing(self, data: bytes) -> Any:
+        """The session was ended by us; what is still in the pipe will be told again in the next one."""
+        raise wire.UnknownType
+
+    @property
+    def _is_listening(self) -> bool:
+        return self.phase is Phase.LIVE or self.phase is Phase.ARTICLE
+
+    def answer(self, data: bytes, asked: Asked) -> list[Event]:
+        """The same for an answer that came by REST, with when it was asked. Raises Malformed and other ValueErrors."""
+        self._private.answer_asked = asked
+        try:
+            frame = self._decoder.decode(data)
+            if not isinstance(frame, wire.WireOrderState | wire.WireOpenOrders | wire.WireAccount):
+                raise Malformed("no answer to a question")
+            return self._handlers[type(frame)](frame)
+        except wire.UnknownType:
+            raise Malformed("no answer to a question") from None
+        finally:
+            self._private.answer_asked = None
+
+    def tick(self, monotonic_ns: int, wall_ns: int) -> list[Event]:
+        """What the passing of time alone brings about."""
+        self._monotonic_ns, self._wall_ns = monotonic_ns, wall_ns
+        if self.phase is Phase.HELLO and monotonic_ns >= self._hello_by_ns:
+            return self._enter_article()
+        if self.phase is not Phase.LIVE:
+            return []
+        if monotonic_ns - self._heard_ns >= self.options.missed_heartbeats * self._heartbeat_ns:
+            self.counters["silent"] += 1
+            return self._end("silent: no frame for three heartbeats")
+        if monotonic_ns >= self._ping_at_ns:
+            self._ping_at_ns = monotonic_ns + self._heartbeat_ns
+            self.outbox.append(encoder.ping(self.offset.ping(monotonic_ns, wall_ns), wall_ns))
+        return self._data.tick(monotonic_ns, self.outbox)
+
+    @property
+    def next_deadline_ns(self) -> int:
+        """Monotonic time at which `tick` is due; it may turn out that nothing is."""
+        if self.phase is Phase.HELLO:
+            return self._hello_by_ns
+        if self.phase is not Phase.LIVE:
+            return _NEVER_NS
+        silent_ns = self._heard_ns + self.options.missed_heartbeats * self._heartbeat_ns
+        return min(silent_ns, self._ping_at_ns, self._data.next_deadline_ns)
+
+    # Effects out
+
+    def send(self, effect: OrderEffect, stamp: Stamp) -> bytes:
+        """The frame for an effect of the step with this stamp; empty for effects that are not for the venue.
+
+        Raises Rejected (VENUE_UNACKED) for an order to a peer that has not proved acknowledgements.
+        """
+        sender = self._senders.get(type(effect))
+        return b"" if sender is None else sender(effect, stamp)
+
+    def _place(self, effect: Place, stamp: Stamp) -> bytes:
+        if self.phase is not Phase.LIVE:
+            self._refuse_unacked()
+        self.markets.remember(effect.client_order_id, effect.symbol)
+        market = self.markets.by_symbol[effect.symbol]
+        return encoder.place(effect, market, stamp.wall_ns // _MS, self.options.stp)
+
+    def _cancel(self, effect: CancelOrder, stamp: Stamp) -> bytes:
+        return encoder.cancel(effect.client_order_id)
+
+    def _amend(self, effect: Amend, stamp: Stamp) -> bytes:
+        self._refuse_unacked()
+        return encoder.amend(effect, self.markets.of_order(effect.client_order_id, ""))
+
+    def _refuse_unacked(self) -> None:
+        if not self.may_place:
+            raise Rejected("the venue has not proved that it acknowledges orders", code=UNACKED)
+
+    def _cancel_all(self, effect: CancelAll, stamp: Stamp) -> bytes:
+        question = Question("fence", self._asked(stamp), effect.symbol, effect.fence)
+        self._questions.ask(question, effect.request_id)
+        return encoder.cancel_all(effect)
+
+    def _query_status(self, effect: QueryStatus, stamp: Stamp) -> bytes:
+        question = Question("status", self._asked(stamp), effect.client_order_id)
+        return encoder.order_status(effect.client_order_id, self._questions.ask(question))
+
+    def _query_open(self, effect: QueryOpen, stamp: Stamp) -> bytes:
+        return encoder.open_orders(self._questions.ask(Question("open_orders", self._asked(stamp))))
+
+    def _query_account(self, effect: QueryAccount, stamp: Stamp) -> bytes:
+        return encoder.account(self._questions.ask(Question("account", self._asked(stamp))))
+
+    def _replay_from(self, effect: ReplayFrom, stamp: Stamp) -> bytes:
+        request_id = self._questions.ask(Question("replay", self._asked(stamp)))
+        return encoder.fills_since(effect.exec_seq, request_id)
+
+    def _resynchronise(self, effect: Resynchronise, stamp: Stamp) -> bytes:
+        return self._data.ask_again(effect.symbol, self._monotonic_ns)
+
+    def _asked(self, stamp: Stamp) -> Asked:
+        return Asked(stamp.seq, True, self._private.epoch)
+
+    # Session frames
+
+    def _hello(self, frame: wire.Hello) -> list[Event]:
+        if self.phase is Phase.LIVE:
+            raise Malformed("a second hello")
+        if frame.protocol != PROTOCOL:
+            return self._end("it speaks another protocol", is_terminal=True)
+        if frame.session_epoch < self._highest_epoch:
+            return self._end("its epoch went back")
+        options, limits = self.options, frame.limits
+        self.phase = Phase.LIVE
+        self._decode = self._decoder.decode
+        self._private.epoch = self._highest_epoch = frame.session_epoch
+        self.features = frozenset(frame.features)
+        self._hello_by_ns = _NEVER_NS
+        self._heartbeat_ns = frame.heartbeat_ms * _MS
+        self._ping_at_ns = self._monotonic_ns
+        # Private channels first, so that no execution falls between the reconciliation and the subscription.
+        self.outbox.append(encoder.subscribe(PRIVATE_CHANNELS, options.symbols))
+        if options.cod_grace_ms is not None:
+            self.outbox.append(encoder.set_cod(options.cod_grace_ms))
+        self.outbox.append(encoder.subscribe(PUBLIC_CHANNELS, options.symbols, depth=options.depth))
+        self._data.subscribed(self._monotonic_ns)
+        best = self.offset.best
+        return [
+            SessionUp(
+                epoch=frame.session_epoch,
+                last_exec_seq=frame.last_exec_seq,
+                orders_per_s=min(limits.orders_per_s, options.orders_per_s),
+                cancels_per_s=min(limits.cancels_per_s, options.cancels_per_s),
+                max_open=min(limits.max_open, options.max_open),
+                server_offset_ns=frame.server_ts_ns - self._wall_ns if best is None else best.offset_ns,
+            )
+        ]
+
+    def _enter_article(self) -> list[Event]:
+        self.phase = Phase.ARTICLE
+        self._decode = self._article_decoder.decode
+        self._hello_by_ns = _NEVER_NS
+        self.outbox.append(encoder.subscribe(ARTICLE_CHANNELS, self.options.symbols))
+        self._alarm("warning", UNACKED, "no hello within its time: market data only, no orders")
+        return [
+            SessionUp(
+                epoch=0,
+                last_exec_seq=0,
+                acknowledges=self.options.allow_unacked_orders,
+                orders_per_s=self.options.orders_per_s,
+                cancels_per_s=self.options.cancels_per_s,
+                max_open=self.options.max_open,
+            )
+        ]
+
+    def _replay_done(self, frame: wire.WireReplayDone) -> list[Event]:
+        if not frame.complete:
+            self._alarm("critical", "REPLAY_INCOMPLETE", "the venue no longer keeps all executions that were asked for")
+        return self._private.replay_done(frame)
+
+    def _subscribed(self, frame: wire.Subscribed | article.ArticleSubscribed) -> list[Event]:
+        events: list[Event] = []
+        for refused in frame.rejected:
+            self.counters["subscription_refused"] += 1
+            self._alarm("warning", "SUBSCRIPTION_REFUSED", f"{refused.channel} {refused.symbol} {refused.code}".strip())
+            if refused.channel in ("orders", "fills"):
+                return self._end(f"the channel {refused.channel} is refused: {refused.code}", is_terminal=True)
+            if refused.channel == "orderbook":
+                events += self._data.stale(refused.symbol, f"refused {refused.code}")
+        return events
+
+    def _epoch_is_over(self, frame: wire.EpochEnded) -> list[Event]:
+        if frame.session_epoch < self._private.epoch:
+            return _NOTHING
+        self._epoch_ended = frame.reason
+        return self._end(f"epoch ended: {frame.reason}", is_terminal=frame.reason != "fence")
+
+    def _pong(self, frame: wire.Pong) -> list[Event]:
+        offset = self.offset.pong(frame.id, frame.server_ts_ns, self._monotonic_ns, self._wall_ns)
+        if offset is None:
+            return _NOTHING
+        self._data.offset_ns = offset.offset_ns
+        if abs(offset.offset_ns) - offset.round_trip_ns // 2 > self.options.offset_max_ms * _MS:
+            self._alarm("warning", "CLOCK_OFFSET", f"the venue's clock differs by {offset.offset_ns // _MS} ms")
+        return [offset]
+
+    def _ping(self, frame: wire.Ping) -> list[Event]:
+        self.outbox.append(encoder.pong(frame.id, self._wall_ns))
+        return _NOTHING
+
+    def _error(self, frame: wire.WireError) -> list[Event]:
+        self.counters["error_frames"] += 1
+        events = self._private.error(frame)
+        if frame.fatal:
+            return events + self._end(f"the venue ended it: {frame.code}")
+        return events
+
+    def _instrument(self, frame: wire.WireInstrument) -> list[Event]:
+        instrument = instrument_of(frame)
+        known = self.markets.by_symbol.get(frame.symbol)
+        if frame.symbol not in self.options.symbols or (known is not None and known.instrument == instrument):
+            return _NOTHING
+        self.define(instrument)
+        return [InstrumentDefined(instrument)]
+
+    def _status(self, frame: wire.WireStatus) -> list[Event]:
+        symbols = [frame.symbol] if frame.symbol else list(self.markets.by_symbol)
+        return [event for symbol in symbols for event in self._set_status(symbol, frame.status)]
+
+    def _drain(self, frame: wire.Drain) -> list[Event]:
+        """It is about to restart: orders sent now could be lost in it, so there are none until the next connection."""
+        self.counters["drain"] += 1
+        self._alarm("notice", "DRAIN", f"the venue restarts in {frame.in_ms} ms")
+        return [
+            event for symbol in self.markets.by_symbol for event in self._set_status(symbol, TradingStatus.CANCEL_ONLY)
+        ]
+
+    def _set_status(self, symbol: str, status: TradingStatus) -> list[Event]:
+        market = self.markets.by_symbol.get(symbol)
+        if market is None or market.instrument.status is status:
+            return []
+        market.instrument = msgspec.structs.replace(market.instrument, status=status)
+        return [InstrumentDefined(market.instrument)]
+
+    # Article mode
+
+    def _article_tick(self, frame: article.ArticleTick) -> list[Event]:
+        events = article.tick(frame, self.markets, self._wall_ns)
+        if events is None:
+            self.counters["unknown_symbol"] += 1
+            return _NOTHING
+        return events
+
+    def _article_fill(self, frame: article.ArticleFill) -> list[Event]:
+        self.counters["article_fills"] += 1
+        self._alarm("critical", "FILL_WITHOUT_ID", "a fill that cannot be told from another; it was not booked")
+        return _NOTHING
+
+    # Counting
+
+    def _malformed(self, error: ValueError) -> list[Event]:
+        """One more; too many end the session."""
+        self.counters["malformed"] += 1
+        self.counters[f"malformed: {error}"] += 1
+        times = self._malformed_at
+        is_full = len(times) == times.maxlen and self._monotonic_ns - times[0] < 60_000 * _MS
+        times.append(self._monotonic_ns)
+        if is_full and self.phase is not Phase.CLOSED:
+            self._alarm("critical", "MALFORMED", f"too many frames that are not well formed; the last: {error}")
+            return self._end("too many malformed frames")
+        return _NOTHING
+
+    def _alarm(self, severity: Literal["notice", "warning", "critical"], code: str, detail: str) -> None:
+        if len(self.alarms) < 256:
+            self.alarms.append(Alarm(severity, code, "purpleflea", detail))
+
+    def _ignore(self, frame: object) -> list[Event]:
+        return _NOTHING
+
+    def _table(self) -> dict[type, Callable[[Any], list[Event]]]:
+        private, data = self._private, self._data
+
+        def timed(handler: Callable[[Any, int, int, list[bytes]], list[Event]]) -> Callable[[Any], list[Event]]:
+            return lambda frame: handler(frame, self._monotonic_ns, self._wall_ns, self.outbox)
+
+        return {
+            wire.Hello: self._hello,
+            wire.Subscribed: self._subscribed,
+            wire.Unsubscribed: self._ignore,
+            wire.Tick: timed(data.ticker),
+            wire.WireSnapshot: timed(data.snapshot),
+            wire.WireDelta: timed(data.delta),
+            wire.Trade: timed(data.trade),
+            wire.WireFill: private.fill,
+            wire.WireReject: private.reject,
+            wire.WireAck: private.ack,
+            wire.WireCanceled: private.canceled,
+            wire.WireCancelReject: private.cancel_reject,
+            wire.WireAmended: private.amended,
+            wire.WireAmendReject: private.amend_reject,
+            wire.WireFenceDone: private.fence_done,
+            wire.WireOrderState: private.order_state,
+            wire.WireOpenOrders: private.open_orders,
+            wire.WireReplayDone: self._replay_done,
+            wire.WireAccount: private.account,
+            wire.WireBust: private.busted,
+            wire.WireCorrect: private.busted,
+            wire.Ping: self._ping,
+            wire.Pong: self._pong,
+            wire.EpochEnded: self._epoch_is_over,
+            wire.CodAck: self._ignore,
+            wire.DeadmanAck: self._ignore,
+            wire.WireError: self._error,
+            wire.WireInstrument: self._instrument,
+            wire.WireStatus: self._status,
+            wire.Drain: self._drain,
+            article.ArticleTick: self._article_tick,
+            article.ArticleFill: self._article_fill,
+            article.ArticleReject: self._ignore,
+            article.ArticleSubscribed: self._subscribed,
+        }
+
+
+def symbols_of(texts: Sequence[str]) -> tuple[str, ...]:
+    """Configured symbols. ValueError for one that cannot stand in a frame."""
+    return tuple(encoder.known_symbol(text) for text in texts)
