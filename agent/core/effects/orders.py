@@ -61,6 +61,12 @@ class ReplayFrom(msgspec.Struct, frozen=True, tag="replay_from", gc=False):
     exec_seq: int
 
 
+class Reconnect(msgspec.Struct, frozen=True, tag="reconnect", gc=False):
+    """Close the connection and come again: what was missed cannot be had on this one."""
+
+    reason: str
+
+
 class ArmDeadman(msgspec.Struct, frozen=True, tag="arm_deadman", gc=False):
     timeout_ms: int
 
@@ -94,6 +100,7 @@ OrderEffect = (
     | QueryOpen
     | QueryAccount
     | ReplayFrom
+    | Reconnect
     | ArmDeadman
     | Resynchronise
     | Refuse

@@ -1,0 +1,1 @@
+"""Orders of an order-book venue: the table of their states, what the venue's frames prove, and what follows."""

@@ -1,0 +1,319 @@
+"""Our orders at one venue: requests in, the venue's evidence in, effects and applied fills out.
+
+The requests come from behind the pre-trade checks; nothing here weighs limits. Every method takes the stamp of the event
+that caused it and fills an `Outcome`, a new one or the one it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from agent.core.effects.control import Alarm, DisarmTimer
+from agent.core.effects.orders import CancelAll
+from agent.core.events import Stamp
+from agent.core.events.orders import (
+    Amended,
+    AmendReject,
+    Canceled,
+    CancelReject,
+    ClockOffset,
+    FenceDone,
+    Fill,
+    OpenOrders,
+    OrderAck,
+    OrderEvent,
+    OrderStatus,
+    Reject,
+    ReplayDone,
+    SendResult,
+    SessionDown,
+    SessionUp,
+    TradeBusted,
+)
+from agent.core.instruments import Side
+from agent.core.orders.actions import ROWS, Row
+from agent.core.orders.evidence import Evidence
+from agent.core.orders.ingress import Ingress
+from agent.core.orders.machine import Machine
+from agent.core.orders.order import NewOrder, Order
+from agent.core.orders.outcome import Outcome
+from agent.core.orders.state import Fence, FenceAsked, OrdersState, OrderTimes
+from agent.core.orders.table import FINAL, OrderState
+from agent.core.orders.timers import Timers
+
+RELEASE, TTL = ROWS["release"], ROWS["ttl"]
+CANCEL_REQ, AMEND_REQ = ROWS["cancel_req"], ROWS["amend_req"]
+DISCONNECT, SESSION_LIVE = ROWS["disconnect"], ROWS["session_live"]
+SEND_CLEAN, SEND_MAYBE, CANCEL_REJ_SOFT = ROWS["send_clean"], ROWS["send_maybe"], ROWS["cancel_rej_soft"]
+UNKNOWN_ORDER = "UNKNOWN_ORDER"
+
+
+class OwnOrders:
+    """Every order of ours, by the table of `agent.core.orders.table`.
+
+    `state` is all of it; handing it to a new object of a later run (with a higher `run_epoch`) continues where it
+    stood. A new run begins with a `SessionDown`, which makes every order that is not final unknown.
+    """
+
+    __slots__ = ("_evidence", "_handlers", "_ingress", "_machine", "_timers", "state")
+
+    def __init__(self, state: OrdersState, times: OrderTimes = OrderTimes()) -> None:  # noqa: B008 # frozen
+        self.state = state
+        self._machine = machine = Machine(state, times)
+        self._evidence = evidence = Evidence(machine)
+        self._ingress = ingress = Ingress(machine, evidence)
+        self._timers = Timers(machine, ingress, self.fence)
+        take = ingress.take
+        self._handlers: dict[type, Callable[..., None]] = {
+            OrderAck: take,
+            Fill: take,
+            Reject: take,
+            Canceled: take,
+            Amended: take,
+            TradeBusted: take,
+            CancelReject: self._of_this_epoch(evidence.cancel_reject),
+            AmendReject: self._of_this_epoch(evidence.amend_reject),
+            OrderStatus: evidence.status,
+            OpenOrders: evidence.open_orders,
+            ReplayDone: ingress.replay_done,
+            FenceDone: self._on_fence,
+            SendResult: self._on_send_result,
+            SessionUp: self._on_up,
+            SessionDown: self._on_down,
+            ClockOffset: self._on_clock,
+        }
+
+    # Requests
+
+    def place(self, new: NewOrder, *, release: bool, stamp: Stamp, out: Outcome | None = None) -> Outcome:
+        """Take a new order in; its id is `Outcome.placed`. Without `release` it waits for rate tokens."""
+        if out is None:
+            out = Outcome()
+        machine = self._machine
+        order = Order(
+            client_order_id=machine.ids.take(),
+            strategy=new.strategy,
+            symbol=new.symbol,
+            side=new.side,
+            order_type=new.order_type,
+            is_reduce_only=new.is_reduce_only,
+            total_lots=new.lots,
+            price_ticks=new.price_ticks,
+        )
+        self.state.next_counter = machine.ids.next_counter
+        machine.add(order)
+        machine.settle(order, stamp, out)
+        out.placed = order.client_order_id
+        if release:
+            machine.react(order, RELEASE, stamp, out)
+        return out
+
+    def release(self, client_order_id: str, stamp: Stamp, out: Outcome | None = None) -> Outcome:
+        """Send an order that waited."""
+        return self._request(client_order_id, RELEASE, stamp, out)
+
+    def deny_queued(self, client_order_id: str, code: str, stamp: Stamp, out: Outcome | None = None) -> Outcome:
+        """End an order that waited too long, or that a check refuses now; `code` stands in `Order.reason`."""
+        order = self.state.live.get(client_order_id)
+        if order is not None and order.state is OrderState.QUEUED:
+            order.reason = code
+        return self._request(client_order_id, TTL, stamp, out)
+
+    def cancel(self, client_order_id: str, stamp: Stamp, out: Outcome | None = None) -> Outcome:
+        """Cancel; where that cannot go out at once it is remembered and goes out as soon as it can."""
+        return self._request(client_order_id, CANCEL_REQ, stamp, out)
+
+    def amend(
+        self, client_order_id: str, total_lots: int, price_ticks: int, stamp: Stamp, out: Outcome | None = None
+    ) -> Outcome:
+        """Change total (what was filled included) and price; refused unless the order is open or waits."""
+        return self._request(client_order_id, AMEND_REQ, stamp, out, (total_lots, price_ticks))
+
+    def fence(
+        self,
+        scope: Literal["session", "account"],
+        stamp: Stamp,
+        out: Outcome,
+        symbol: str = "",
+    ) -> None:
+        """Cancel everything (of a symbol), so that afterwards nothing sent before can appear.
+
+        The only way to ask for one: a fence that was asked for elsewhere proves nothing about our orders.
+        """
+        request_id = f"fence-{stamp.seq}-{symbol or 'all'}"
+        self.state.fences_asked[request_id] = FenceAsked(stamp.seq, self.state.epoch)
+        out.effects.append(CancelAll(request_id=request_id, fence=scope, symbol=symbol))
+
+    def allow(self, client_order_id: str) -> None:
+        """Let a foreign order stand that a person vouches for."""
+        if client_order_id not in self.state.allowed:
+            self.state.allowed.append(client_order_id)
+
+    # What comes from outside
+
+    def apply(self, event: OrderEvent, stamp: Stamp, out: Outcome | None = None) -> Outcome:
+        """Take in one piece of evidence. Events that are not about orders change nothing."""
+        if out is None:
+            out = Outcome()
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event, stamp, out)
+        return out
+
+    def session_live(self, stamp: Stamp, out: Outcome | None = None) -> Outcome:
+        """The reconciliation is done: orders may go out, and what is unknown is asked for."""
+        if out is None:
+            out = Outcome()
+        self.state.is_live = True
+        for order in list(self.state.live.values()):
+            self._machine.react(order, SESSION_LIVE, stamp, out)
+        return out
+
+    def timer(self, name: str, stamp: Stamp, out: Outcome | None = None) -> Outcome:
+        """A timer that an effect of ours armed has fired."""
+        if out is None:
+            out = Outcome()
+        self._timers.fire(name, stamp, out)
+        return out
+
+    # Views
+
+    def get(self, client_order_id: str) -> Order | None:
+        """The order, also for a while after its end; not to be changed."""
+        return self._machine.look(client_order_id)
+
+    def was_issued(self, client_order_id: str) -> bool:
+        return self._machine.ids.was_issued(client_order_id)
+
+    def reserved_lots(self, symbol: str, side: Side) -> int:
+        """The most that may still be filled, owed fills included."""
+        found = self._machine.symbols.get(symbol)
+        if found is None:
+            return 0
+        return found.reserved_buy if side is Side.BUY else found.reserved_sell
+
+    def open_count(self, symbol: str | None = None) -> int:
+        """Orders that are not final, those that wait included."""
+        if symbol is None:
+            return self._machine.open_count
+        found = self._machine.symbols.get(symbol)
+        return 0 if found is None else found.open_count
+
+    def unknown_count(self, symbol: str) -> int:
+        found = self._machine.symbols.get(symbol)
+        return 0 if found is None else found.unknown_count
+
+    def is_fenced(self, symbol: str) -> bool:
+        """An order of the symbol is unknown and no fence has passed since it was sent: nothing new may be placed."""
+        found = self._machine.symbols.get(symbol)
+        if found is None or found.unknown_count == 0:
+            return False
+        return any(
+            order.state is OrderState.UNKNOWN and self._machine.fence_over(order) is None
+            for order in found.live.values()
+        )
+
+    def live(self, symbol: str) -> Iterator[Order]:
+        """Orders of a symbol that are not final, in order of issue."""
+        found = self._machine.symbols.get(symbol)
+        if found is not None:
+            yield from (order for order in found.live.values() if order.state not in FINAL)
+
+    def resting_prices(self, symbol: str, side: Side) -> Iterator[int]:
+        """Prices at which an order of ours may rest, one that an amendment is under way to included."""
+        for order in self.live(symbol):
+            if order.side is side:
+                yield order.price_ticks
+                if order.pending_lots:
+                    yield order.pending_price_ticks
+
+    def report_missing(self, order: Order, stamp: Stamp, out: Outcome) -> None:
+        """A complete list does not name it: that is a reason to ask, and no proof."""
+        self._machine.react(order, ROWS["nf_weak"], stamp, out)
+
+    # Inside
+
+    def _request(
+        self, client_order_id: str, row: Row, stamp: Stamp, out: Outcome | None, argument: tuple[int, int] = (0, 0)
+    ) -> Outcome:
+        if out is None:
+            out = Outcome()
+        order = self._machine.find(client_order_id)
+        if order is None:
+            out.ignored += 1
+        else:
+            self._machine.react(order, row, stamp, out, argument=argument)
+        return out
+
+    def _of_this_epoch(self, handler: Callable[..., None]) -> Callable[..., None]:
+        state = self.state
+
+        def handle(event: CancelReject | AmendReject, stamp: Stamp, out: Outcome) -> None:
+            if event.epoch == state.epoch:
+                handler(event, stamp, out)
+            else:
+                out.ignored += 1
+
+        return handle
+
+    def _on_fence(self, event: FenceDone, stamp: Stamp, out: Outcome) -> None:
+        state = self.state
+        asked = state.fences_asked.pop(event.request_id, None)
+        if event.scope == "account" and event.epoch > state.epoch:
+            state.epoch = event.epoch
+        for name, code in event.failed:
+            out.effects.append(Alarm("critical", "FENCE_LEFT_ORDER", name, f"not cancelled by the fence: {code}"))
+        self._machine.tell_seen(event.exec_seq, stamp, out)
+        if asked is None or event.scope == "none":
+            out.ignored += 1
+            return
+        state.fences[event.symbol] = Fence(event.scope, asked.seq, asked.epoch, stamp.seq, event.exec_seq)
+
+    def _on_send_result(self, event: SendResult, stamp: Stamp, out: Outcome) -> None:
+        machine = self._machine
+        order = machine.find(event.client_order_id)
+        if order is None:
+            out.ignored += 1
+        elif event.result == "maybe":
+            machine.react(order, SEND_MAYBE, stamp, out)
+        elif event.request == "place":
+            machine.react(order, SEND_CLEAN, stamp, out)
+        elif event.request == "cancel":
+            order.is_cancel_in_flight = False
+            machine.react(order, CANCEL_REJ_SOFT, stamp, out)
+        else:
+            self._evidence.amend_never_was(order, stamp, out)
+
+    def _on_up(self, event: SessionUp, stamp: Stamp, out: Outcome) -> None:
+        state = self.state
+        if not state.is_started:
+            state.is_started = True
+            state.cursor = event.last_exec_seq
+        if event.last_exec_seq < state.cursor:
+            detail = f"the venue has {event.last_exec_seq} executions, we applied {state.cursor}"
+            out.effects.append(Alarm("critical", "EXECUTIONS_WENT_BACK", "", detail))
+            out.halts.append(("EXECUTIONS_WENT_BACK", detail))
+        state.is_up, state.is_live = True, False
+        state.epoch = event.epoch
+        state.server_offset_ns = event.server_offset_ns
+        state.seen_seq = max(state.seen_seq, event.last_exec_seq)
+        state.is_replay_asked = False
+        state.replay_failures = 0
+        self._machine.ask_replay(stamp, out)
+
+    def _on_down(self, event: SessionDown, stamp: Stamp, out: Outcome) -> None:
+        state = self.state
+        state.is_up = state.is_live = False
+        state.held.clear()
+        if state.is_replay_asked:
+            state.is_replay_asked = False
+            out.effects.append(DisarmTimer("replay"))
+        for order in list(state.live.values()):
+            order.is_cancel_in_flight = False
+            self._machine.react(order, DISCONNECT, stamp, out)
+        if event.is_terminal:
+            out.halts.append(("SESSION_ENDED_FOR_GOOD", event.reason))
+
+    def _on_clock(self, event: ClockOffset, stamp: Stamp, out: Outcome) -> None:
+        self.state.server_offset_ns = event.offset_ns
