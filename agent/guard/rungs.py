@@ -1,0 +1,143 @@
+"""The rungs: revoke the agent's key, sweep its orders, end its process, halt its executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from agent.guard.chain_client import ChainClient
+from agent.guard.peer import PeerFault
+from agent.guard.target import Target
+from agent.guard.venue_client import Venue, VenueClient
+
+READS_APART_S = 1.0
+"""An order that was on its way during the first read is in the second one."""
+
+
+class Revoke:
+    """Deletes the agent's keys; confirmed when they are gone from the list and the old secret answers 401."""
+
+    name = "revoke"
+
+    def __init__(self, venue: Venue, key_ids: Sequence[str], probe_keys: Sequence[str]) -> None:
+        self._client = VenueClient(venue)
+        self._key_ids = tuple(key_ids)
+        self._probe_keys = tuple(probe_keys)
+        self.is_done = not key_ids
+
+    def act(self, attempt: int) -> None:
+        del attempt
+        fault: PeerFault | None = None
+        for key_id in self._key_ids:
+            try:
+                self._client.delete_key(key_id)
+            except PeerFault as error:
+                fault = error
+        if fault is not None:
+            raise fault
+
+    def is_confirmed(self) -> bool:
+        is_dead = all(self._client.is_refused(key) for key in self._probe_keys)
+        self.is_done = is_dead and not set(self._key_ids) & set(self._client.key_ids())
+        return self.is_done
+
+
+class Sweep:
+    """Cancels everything behind a fence; confirmed by two reads, a second apart, that show nothing and the same.
+
+    Reads count only from the moment on at which nobody can place any more: the key is dead, the process gone.
+    """
+
+    name = "sweep"
+
+    def __init__(self, venue: Venue, symbols: Sequence[str], is_final: Callable[[], bool]) -> None:
+        self._client = VenueClient(venue)
+        self._symbols = tuple(symbols)
+        self._is_final = is_final
+        self._first_read_at: float | None = None
+        self._positions: dict[str, Decimal] | None = None
+
+    def act(self, attempt: int) -> None:
+        if self._first_read_at is not None:
+            return  # a read showed nothing to cancel, and the second one is due
+        self._client.cancel_all()
+        if attempt > 1:
+            # The account's cancel-all left something: ask for each symbol by its name as well.
+            for symbol in self._symbols:
+                self._client.cancel_all(symbol)
+
+    def is_confirmed(self) -> bool:
+        is_final = self._is_final()
+        now = time.monotonic()
+        if self._first_read_at is not None and now - self._first_read_at < READS_APART_S:
+            return False
+        orders = self._client.open_orders()
+        positions = self._client.positions()
+        if not orders.is_complete or orders.client_order_ids or not is_final:
+            self._first_read_at = None
+            return False
+        is_same = self._first_read_at is not None and positions == self._positions
+        self._first_read_at = now
+        self._positions = positions
+        return is_same
+
+    def restart(self) -> None:
+        """What was read so far counts no more."""
+        self._first_read_at = None
+
+
+class EndProcess:
+    """SIGKILL, which no process can refuse; confirmed by the kernel through the process's descriptor."""
+
+    name = "process"
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def act(self, attempt: int) -> None:
+        del attempt
+        self._target.kill()
+
+    def is_confirmed(self) -> bool:
+        return self._target.is_gone
+
+
+class HaltExecutor:
+    """Hands the halting transactions, signed ahead, to every node; confirmed when a node reads the executor halted."""
+
+    name = "executor"
+
+    def __init__(self, nodes: Sequence[str], executor: str, tiers: Callable[[], Sequence[Sequence[str]]]) -> None:
+        self._clients = [ChainClient(url) for url in nodes]
+        self._executor = executor
+        self._tiers = tiers
+
+    def act(self, attempt: int) -> None:
+        tiers = self._tiers()
+        if not tiers:
+            raise PeerFault("no halting transaction was signed ahead")
+        fault: PeerFault | None = None
+        is_taken = False
+        for client in self._clients:
+            for transaction in tiers[min(attempt, len(tiers)) - 1]:
+                try:
+                    client.send_raw(transaction)
+                    is_taken = True
+                except PeerFault as error:
+                    # Of several nonces only one fits, and refusing the others is right.
+                    fault = error
+        if fault is not None and not is_taken:
+            raise fault
+
+    def is_confirmed(self) -> bool:
+        fault: PeerFault | None = None
+        for client in self._clients:
+            try:
+                if client.is_halted(self._executor):
+                    return True
+            except PeerFault as error:
+                fault = error
+        if fault is not None:
+            raise fault
+        return False

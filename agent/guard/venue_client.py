@@ -1,0 +1,155 @@
+"""The order-book venue as the guard needs it: stop things, and read whether they stopped.
+
+The key has the scopes `read`, `cancel` and `revoke`; with it nobody can trade or make a key. An answer "done" is
+never evidence here: only the reads are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from agent.guard.peer import Peer, PeerFault
+
+OK_STATUSES = range(200, 300)
+
+
+class OpenOrders(NamedTuple):
+    """`is_complete` is the venue's own word that nothing is missing; without it an empty list says nothing."""
+
+    client_order_ids: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+    is_complete: bool
+    exec_seq: int
+
+
+class Venue(NamedTuple):
+    """Where the venue is and how one signs in there."""
+
+    url: str
+    key: str
+    auth_header: str = "X-API-Key"
+    auth_prefix: str = ""
+    timeout_s: float = 1.0
+
+
+class VenueClient:
+    """One connection to the venue. Every method raises PeerFault where there is no usable answer."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        headers = {venue.auth_header: venue.auth_prefix + venue.key}
+        self._peer = Peer(venue.url, headers=headers, timeout_s=venue.timeout_s)
+
+    def delete_key(self, key_id: str) -> None:
+        """Revoke. Deleting, never rotating: a rotated key goes on for a minute."""
+        status, _ = self._peer.ask("DELETE", f"/v1/keys/{quote(key_id, safe='')}")
+        if status not in OK_STATUSES and status not in (404, 410):
+            raise PeerFault(f"the venue answered {status} to the deletion of a key")
+
+    def key_ids(self) -> tuple[str, ...]:
+        """The keys that the account has."""
+        return tuple(str(row.get("id", "")) for row in _rows(self._read("/v1/keys"), "keys"))
+
+    def is_refused(self, key: str) -> bool:
+        """Whether the venue knows this key no more: 401 and nothing else says so."""
+        headers = {self._venue.auth_header: self._venue.auth_prefix + key}
+        prober = Peer(self._venue.url, headers=headers, timeout_s=self._venue.timeout_s)
+        try:
+            status, _ = prober.ask("GET", "/v1/positions")
+        finally:
+            prober.close()
+        return status == 401
+
+    def cancel_all(self, symbol: str = "") -> None:
+        """Raise the epoch of the account, so that nothing sent before can be accepted, then cancel every order."""
+        path = "/v1/orders?fence=account" + (f"&symbol={quote(symbol, safe='')}" if symbol else "")
+        status, _ = self._peer.ask("DELETE", path, {"fence": "account"} | ({"symbol": symbol} if symbol else {}))
+        if status not in OK_STATUSES:
+            raise PeerFault(f"the venue answered {status} to a cancel-all")
+
+    def open_orders(self) -> OpenOrders:
+        answer = self._read("/v1/orders?status=open")
+        rows = _rows(answer, "orders")
+        return OpenOrders(
+            client_order_ids=tuple(str(row.get("client_order_id", "")) for row in rows),
+            rows=rows,
+            is_complete=isinstance(answer, Mapping) and answer.get("complete") is True,
+            exec_seq=_integer(answer, "as_of_exec_seq"),
+        )
+
+    def positions(self) -> dict[str, Decimal]:
+        """Signed quantity by symbol; what is flat is left out."""
+        answer = self._read("/v1/positions")
+        held = {
+            str(row.get("symbol", "")): _amount(row, "qty", "quantity", "size") for row in _rows(answer, "positions")
+        }
+        return {symbol: quantity for symbol, quantity in held.items() if quantity}
+
+    def balances(self) -> dict[str, Decimal]:
+        answer = self._read("/v1/balances")
+        return {
+            str(row.get("ccy", row.get("currency", ""))): _amount(row, "total", "amount", "balance")
+            for row in _rows(answer, "balances")
+        }
+
+    def executions(self, after: int, limit: int = 1000) -> tuple[dict[str, Any], ...]:
+        return _rows(self._read(f"/v1/executions?after={after}&limit={limit}"), "executions")
+
+    def best_prices(self, symbol: str) -> tuple[Decimal | None, Decimal | None]:
+        """Best bid and ask; None for an empty side."""
+        answer = self._read(f"/v1/markets/{quote(symbol, safe='')}/orderbook?depth=1")
+        sides = []
+        for side in ("bids", "asks"):
+            levels = answer.get(side) if isinstance(answer, Mapping) else None
+            is_there = isinstance(levels, list) and levels and isinstance(levels[0], list) and levels[0]
+            sides.append(_decimal(levels[0][0]) if is_there and isinstance(levels, list) else None)
+        return sides[0], sides[1]
+
+    def arm_deadman(self, timeout_ms: int) -> None:
+        """The venue cancels everything if it hears nothing for so long; 0 disarms."""
+        status, _ = self._peer.ask("POST", "/v1/deadman", {"timeout_ms": timeout_ms})
+        if status not in OK_STATUSES:
+            raise PeerFault(f"the venue answered {status} to the dead-man timer")
+
+    def _read(self, path: str) -> Any:
+        status, answer = self._peer.ask("GET", path)
+        if status != 200:
+            raise PeerFault(f"the venue answered {status} to a read")
+        return answer
+
+    def close(self) -> None:
+        self._peer.close()
+
+
+def _rows(answer: Any, name: str) -> tuple[dict[str, Any], ...]:
+    rows = answer.get(name) if isinstance(answer, Mapping) else answer
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise PeerFault(f"the venue's answer holds no list of {name}")
+    return tuple(rows)
+
+
+def _integer(answer: Any, name: str) -> int:
+    found = answer.get(name) if isinstance(answer, Mapping) else None
+    if type(found) is not int or found < 0:
+        raise PeerFault(f"the venue's answer holds no {name}")
+    return found
+
+
+def _amount(row: Mapping[str, Any], *names: str) -> Decimal:
+    for name in names:
+        if name in row:
+            return _decimal(row[name])
+    raise PeerFault(f"a row of the venue has no {names[0]}")
+
+
+def _decimal(value: Any) -> Decimal:
+    try:
+        number = Decimal(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite():
+        raise PeerFault("the venue's answer holds something that is no number")
+    return number
