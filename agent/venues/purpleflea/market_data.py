@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
@@ -13,22 +12,12 @@ from agent.core.events.market import MarketTick, TradePrint
 from agent.venues.purpleflea import encoder, wire
 from agent.venues.purpleflea.books import Keeper
 from agent.venues.purpleflea.markets import Markets
+from agent.venues.purpleflea.options import Options
 
 _MS = 1_000_000
 _NEVER_NS = 1 << 62
 _ASK_AFTER_MS = 1_000
 _ASK_AFTER_MS_MAX = 30_000
-
-
-class DataOptions(Protocol):
-    """The part of the options that is needed here."""
-
-    @property
-    def depth(self) -> int: ...
-    @property
-    def book_silence_ms(self) -> int: ...
-    @property
-    def late_ms(self) -> int: ...
 
 
 class _Watched(msgspec.Struct):
@@ -49,7 +38,7 @@ class MarketData:
         self,
         markets: Markets,
         symbols: tuple[str, ...],
-        options: DataOptions,
+        options: Options,
         *,
         counters: Counter[str],
         malformed: Callable[[ValueError], list[Event]],

@@ -73,9 +73,10 @@ class Markets:
                 if known.instrument.symbol == instrument.symbol:
                     orders[name] = market
 
-    def remember(self, client_order_id: str, symbol: str) -> None:
+    def remember(self, client_order_id: str, symbol: str) -> Market:
         """An order of ours that may still be heard of. KeyError for a symbol that was not defined."""
-        self._live[client_order_id] = self.by_symbol[symbol]
+        market = self._live[client_order_id] = self.by_symbol[symbol]
+        return market
 
     def close(self, client_order_id: str) -> None:
         """An order that ended: kept for late frames, but not for ever."""

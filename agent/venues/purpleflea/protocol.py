@@ -19,41 +19,30 @@ many of them in a minute end the session, because a peer we do not understand is
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Literal
 
 import msgspec
 
 from agent.core.effects.control import Alarm
-from agent.core.effects.orders import (
-    Amend,
-    ArmDeadman,
-    CancelAll,
-    CancelOrder,
-    OrderEffect,
-    Place,
-    QueryAccount,
-    QueryOpen,
-    QueryStatus,
-    ReplayFrom,
-    Resynchronise,
-)
+from agent.core.effects.orders import OrderEffect
 from agent.core.events import Event, Stamp
 from agent.core.events.market import InstrumentDefined
 from agent.core.events.orders import Asked, SessionDown, SessionUp
 from agent.core.instruments import Instrument, TradingStatus
-from agent.errors import Rejected
 from agent.venues.purpleflea import article, encoder, wire
+from agent.venues.purpleflea.decoder import Decoder, UnknownType
 from agent.venues.purpleflea.market_data import MarketData
 from agent.venues.purpleflea.markets import Markets, instrument_of
 from agent.venues.purpleflea.offset import OffsetEstimate
+from agent.venues.purpleflea.options import Options
 from agent.venues.purpleflea.private import PrivateReader
-from agent.venues.purpleflea.questions import Question, Questions
+from agent.venues.purpleflea.questions import Questions
+from agent.venues.purpleflea.sender import UNACKED, Sender
 from agent.venues.purpleflea.strict import Malformed
 
 PROTOCOL = "pf.v1"
-UNACKED = "VENUE_UNACKED"
 PRIVATE_CHANNELS = ("orders", "fills", "account")
 PUBLIC_CHANNELS = ("ticker", "orderbook", "trades", "status")
 ARTICLE_CHANNELS = ("ticker", "orderbook", "fills")
@@ -61,30 +50,6 @@ _MS = 1_000_000
 _NEVER_NS = 1 << 62
 _NOTHING: list[Event] = []
 _TERMINAL_CLOSES = {4401: "the key is refused", 4403: "the key is not allowed this", 4409: "another session took over"}
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What is configured; the venue's own limits hold where they are smaller."""
-
-    symbols: tuple[str, ...]
-    depth: int = 50
-    orders_per_s: int = 50
-    cancels_per_s: int = 100
-    max_open: int = 200
-    stp: Literal["cancel_taker", "cancel_maker", "cancel_both"] = "cancel_taker"
-    cod_grace_ms: int | None = 0
-    """Grace of cancel-on-disconnect; None leaves it off."""
-    hello_within_ms: int = 2_000
-    missed_heartbeats: int = 3
-    book_silence_ms: int = 5_000
-    """A book without a frame for so long is asked for anew."""
-    late_ms: int = 2_000
-    """A book's frames older than this by the venue's own time are not believed."""
-    offset_max_ms: int = 250
-    """A clock that differs by more is told to a person."""
-    malformed_per_minute: int = 20
-    allow_unacked_orders: bool = False
-    """For a simulated venue alone: send orders to a peer that did not say hello."""
 
 
 class Phase(Enum):
@@ -115,8 +80,8 @@ class PurpleFleaProtocol:
         self._data = MarketData(
             self.markets, options.symbols, options, counters=self.counters, malformed=self._malformed
         )
-        self._decoder = wire.Decoder()
-        self._article_decoder = wire.Decoder(article.ArticleInbound)
+        self._decoder = Decoder()
+        self._article_decoder = Decoder(article.ArticleInbound)
         self._decode: Callable[[bytes], Any] = self._decode_nothing
         self._is_ended = True
         self._epoch_ended = ""
@@ -126,18 +91,7 @@ class PurpleFleaProtocol:
         self._monotonic_ns = self._wall_ns = 0
         self._malformed_at: deque[int] = deque(maxlen=max(1, options.malformed_per_minute))
         self._handlers = self._table()
-        self._senders: dict[type, Callable[[Any, Stamp], bytes]] = {
-            Place: self._place,
-            CancelOrder: self._cancel,
-            Amend: self._amend,
-            CancelAll: self._cancel_all,
-            QueryStatus: self._query_status,
-            QueryOpen: self._query_open,
-            QueryAccount: self._query_account,
-            ReplayFrom: self._replay_from,
-            ArmDeadman: lambda effect, stamp: encoder.deadman(effect.timeout_ms),
-            Resynchronise: self._resynchronise,
-        }
+        self._sender = Sender(self.markets, self._questions, self._private, self._data, options)
         for instrument in instruments:
             self.define(instrument)
 
@@ -161,7 +115,7 @@ class PurpleFleaProtocol:
     @property
     def may_place(self) -> bool:
         """Whether the peer has proved that it acknowledges orders."""
-        return self.phase is Phase.LIVE or (self.phase is Phase.ARTICLE and self.options.allow_unacked_orders)
+        return self._sender.may_place
 
     def define(self, instrument: Instrument) -> None:
         """A market that is known before the venue names it. ValueError for a symbol that cannot stand in a frame."""
@@ -175,7 +129,7 @@ class PurpleFleaProtocol:
 
     def opened(self, monotonic_ns: int, wall_ns: int) -> None:
         """A connection stands; the venue has `hello_within_ms` to say hello."""
-        self.phase = Phase.HELLO
+        self._enter(Phase.HELLO)
         self.must_close = self._epoch_ended = ""
         self.outbox.clear()
         self._is_ended = False
@@ -197,9 +151,13 @@ class PurpleFleaProtocol:
             return self._end(f"{code}: {why}", is_terminal=True)
         return self._end(f"closed {code}" if code is not None else reason or "the connection broke")
 
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._sender.may_place = phase is Phase.LIVE or (phase is Phase.ARTICLE and self.options.allow_unacked_orders)
+
     def _end(self, reason: str, *, is_terminal: bool = False) -> list[Event]:
         """SessionDown, unless it was said already; the connection has to go."""
-        self.phase = Phase.CLOSED
+        self._enter(Phase.CLOSED)
         self._decode = self._decode_nothing
         self.must_close = self.must_close or reason
         self._hello_by_ns = self._ping_at_ns = self._heard_ns = _NEVER_NS
@@ -222,7 +180,7 @@ class PurpleFleaProtocol:
             return self._handlers[type(frame)](frame)
         except ValueError as error:
             return self._malformed(error)
-        except wire.UnknownType:
+        except UnknownType:
             self.counters["unknown_type" if self._is_listening else "out_of_session"] += 1
             return _NOTHING
 
@@ -230,12 +188,12 @@ class PurpleFleaProtocol:
         """Before the hello nothing else is heard."""
         frame = self._decoder.decode(data)
         if type(frame) is not wire.Hello:
-            raise wire.UnknownType
+            raise UnknownType
         return frame
 
     def _decode_nothing(self, data: bytes) -> Any:
         """The session was ended by us; what is still in the pipe will be told again in the next one."""
-        raise wire.UnknownType
+        raise UnknownType
 
     @property
     def _is_listening(self) -> bool:
@@ -249,7 +207,7 @@ class PurpleFleaProtocol:
             if not isinstance(frame, wire.WireOrderState | wire.WireOpenOrders | wire.WireAccount):
                 raise Malformed("no answer to a question")
             return self._handlers[type(frame)](frame)
-        except wire.UnknownType:
+        except UnknownType:
             raise Malformed("no answer to a question") from None
         finally:
             self._private.answer_asked = None
@@ -286,51 +244,7 @@ class PurpleFleaProtocol:
 
         Raises Rejected (VENUE_UNACKED) for an order to a peer that has not proved acknowledgements.
         """
-        sender = self._senders.get(type(effect))
-        return b"" if sender is None else sender(effect, stamp)
-
-    def _place(self, effect: Place, stamp: Stamp) -> bytes:
-        if self.phase is not Phase.LIVE:
-            self._refuse_unacked()
-        self.markets.remember(effect.client_order_id, effect.symbol)
-        market = self.markets.by_symbol[effect.symbol]
-        return encoder.place(effect, market, stamp.wall_ns // _MS, self.options.stp)
-
-    def _cancel(self, effect: CancelOrder, stamp: Stamp) -> bytes:
-        return encoder.cancel(effect.client_order_id)
-
-    def _amend(self, effect: Amend, stamp: Stamp) -> bytes:
-        self._refuse_unacked()
-        return encoder.amend(effect, self.markets.of_order(effect.client_order_id, ""))
-
-    def _refuse_unacked(self) -> None:
-        if not self.may_place:
-            raise Rejected("the venue has not proved that it acknowledges orders", code=UNACKED)
-
-    def _cancel_all(self, effect: CancelAll, stamp: Stamp) -> bytes:
-        question = Question("fence", self._asked(stamp), effect.symbol, effect.fence)
-        self._questions.ask(question, effect.request_id)
-        return encoder.cancel_all(effect)
-
-    def _query_status(self, effect: QueryStatus, stamp: Stamp) -> bytes:
-        question = Question("status", self._asked(stamp), effect.client_order_id)
-        return encoder.order_status(effect.client_order_id, self._questions.ask(question))
-
-    def _query_open(self, effect: QueryOpen, stamp: Stamp) -> bytes:
-        return encoder.open_orders(self._questions.ask(Question("open_orders", self._asked(stamp))))
-
-    def _query_account(self, effect: QueryAccount, stamp: Stamp) -> bytes:
-        return encoder.account(self._questions.ask(Question("account", self._asked(stamp))))
-
-    def _replay_from(self, effect: ReplayFrom, stamp: Stamp) -> bytes:
-        request_id = self._questions.ask(Question("replay", self._asked(stamp)))
-        return encoder.fills_since(effect.exec_seq, request_id)
-
-    def _resynchronise(self, effect: Resynchronise, stamp: Stamp) -> bytes:
-        return self._data.ask_again(effect.symbol, self._monotonic_ns)
-
-    def _asked(self, stamp: Stamp) -> Asked:
-        return Asked(stamp.seq, True, self._private.epoch)
+        return self._sender.send(effect, stamp)
 
     # Session frames
 
@@ -342,7 +256,7 @@ class PurpleFleaProtocol:
         if frame.session_epoch < self._highest_epoch:
             return self._end("its epoch went back")
         options, limits = self.options, frame.limits
-        self.phase = Phase.LIVE
+        self._enter(Phase.LIVE)
         self._decode = self._decoder.decode
         self._private.epoch = self._highest_epoch = frame.session_epoch
         self.features = frozenset(frame.features)
@@ -368,7 +282,7 @@ class PurpleFleaProtocol:
         ]
 
     def _enter_article(self) -> list[Event]:
-        self.phase = Phase.ARTICLE
+        self._enter(Phase.ARTICLE)
         self._decode = self._article_decoder.decode
         self._hello_by_ns = _NEVER_NS
         self.outbox.append(encoder.subscribe(ARTICLE_CHANNELS, self.options.symbols))
@@ -530,8 +444,3 @@ class PurpleFleaProtocol:
             article.ArticleReject: self._ignore,
             article.ArticleSubscribed: self._subscribed,
         }
-
-
-def symbols_of(texts: Sequence[str]) -> tuple[str, ...]:
-    """Configured symbols. ValueError for one that cannot stand in a frame."""
-    return tuple(encoder.known_symbol(text) for text in texts)
