@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from agent.devnet.purpleflea.decimals import units_text
-from agent.devnet.purpleflea.engine import TradeRecord
 from agent.devnet.purpleflea.floor import Floor
 from agent.devnet.purpleflea.orders import Order
+from agent.devnet.purpleflea.steps import TradeRecord
 
 
 def books(floor: Floor) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def admit(floor: Floor, headers: Mapping[str, str], ip: str) -> Key:
         raise TurnedAway(401, "invalid_key", "no such key")
     if key.ip_allow and ip not in key.ip_allow:
         raise TurnedAway(403, "forbidden", "the key is not for this address")
+    floor.conduct.admit(key.account)
     return key
 
 
@@ -70,13 +71,14 @@ def open_session(floor: Floor, conn_id: int, key: Key, headers: Mapping[str, str
     if not session.is_article:
         floor.send(session, _hello(floor, session))
         _beat_later(floor, session, 1)
+    floor.conduct.opened(session)
     return session
 
 
 def delete_key(floor: Floor, key: Key) -> None:
     """Delete a key at once: it opens nothing any more, its sockets close, its orders end."""
     key.is_deleted = True
-    wait_ns = floor.deletion_wait_ns(key)
+    wait_ns = floor.conduct.deletion_wait_ns(key)
     if wait_ns:
         key.dies_at_ns = floor.clock.monotonic_ns() + wait_ns
         floor.timers.at(key.dies_at_ns, lambda: _bury(floor, key))

@@ -11,57 +11,19 @@ side has looked at them.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from agent.core.instruments import OrderType, Side, TradingStatus
+from agent.core.instruments import OrderType, TradingStatus
 from agent.devnet.purpleflea import entry_checks, frames, matching
 from agent.devnet.purpleflea.accounts import Account, Ledger
 from agent.devnet.purpleflea.executions import Executions
 from agent.devnet.purpleflea.markets import Market
 from agent.devnet.purpleflea.order_book import OrderBook
-from agent.devnet.purpleflea.orders import VENUE, Order, Origin, Place
+from agent.devnet.purpleflea.orders import Order, Origin, Place, Status
+from agent.devnet.purpleflea.steps import Instant, Said, TradeRecord, Tuning
 
-PENDING_KINDS = (OrderType.LIMIT, OrderType.POST_ONLY)
+RESTING_KINDS = (OrderType.LIMIT, OrderType.POST_ONLY)
 """Types whose rest stays in the book."""
-
-
-class Instant(NamedTuple):
-    """When a step happens, by the venue's two clocks."""
-
-    mono_ns: int
-    wall_ns: int
-
-
-class Said(NamedTuple):
-    """Something to be told. `account` is empty for public frames; `is_answer` also goes to whoever asked."""
-
-    account: str
-    frame: frames.Frame
-    is_answer: bool = False
-
-
-class TradeRecord(NamedTuple):
-    """One trade, as the venue books it. Fees in atoms of the market's fee currency."""
-
-    trade_id: str
-    symbol: str
-    lots: int
-    price_ticks: int
-    taker: Order
-    maker: Order
-    taker_fee_atoms: int
-    maker_fee_atoms: int
-    exchange_us: int
-
-
-class Tuning(NamedTuple):
-    """How the next step departs from the rules; for faults."""
-
-    slice_lots: int | None = None
-    """Largest size of one trade."""
-    ack_last: bool = False
-    """The ack is numbered after the fills."""
 
 
 class MatchingEngine:
@@ -85,7 +47,7 @@ class MatchingEngine:
         self.dirty: set[str] = set()
         self.tuning = Tuning()
         self.exchange_us = 0
-        self._max_open = max_open
+        self.max_open = max_open
         self._order_count = 0
         self._arrivals = 0
         self._expiries: list[tuple[int, int, Order]] = []
@@ -118,7 +80,7 @@ class MatchingEngine:
             self._repeat(known, request)
             return known
         order = self._new_order(account, request, origin)
-        code = self._entry_code(account, order)
+        code = entry_checks.entry_code(self, account, order)
         if code:
             self.refuse(order, code)
             return order
@@ -154,7 +116,7 @@ class MatchingEngine:
         if not order.is_open:
             return "TOO_LATE_TO_CANCEL"
         market = self.markets[order.place.symbol]
-        code = self._amend_code(market, order, lots, price_ticks, new_client_id)
+        code = entry_checks.amend_code(self, order, lots, price_ticks, new_client_id)
         if code:
             return code
         old_id = order.client_order_id
@@ -177,9 +139,9 @@ class MatchingEngine:
             account.hold(market, order.place.side, -order.leaves_lots, order.price_ticks)
             order.lots, order.price_ticks = lots, price_ticks
         self.dirty.add(market.symbol)
-        self._tell(
+        self.tell(
             account,
-            lambda: frames.order_amended(market, order, old_id, kept=keeps, exchange_us=self.exchange_us),
+            frames.order_amended(market, order, old_id, kept=keeps, exchange_us=self.exchange_us),
             is_answer=True,
         )
         if not keeps:
@@ -196,20 +158,6 @@ class MatchingEngine:
             for half in (book.bids, book.asks):
                 for order in [order for level in half.levels() for order in level.orders.values()]:
                     self._end(order, "instrument_halt")
-
-    def bust(self, trade_id: str, now: Instant) -> bool:
-        """Take a trade back on both sides, fees included. The orders keep what they count as filled."""
-        self.begin(now)
-        found = next((trade for trade in self.trades if trade.trade_id == trade_id), None)
-        if found is None or trade_id in self.busted:
-            return False
-        self.busted.add(trade_id)
-        market = self.markets[found.symbol]
-        for order, fee in ((found.taker, found.taker_fee_atoms), (found.maker, found.maker_fee_atoms)):
-            account = self.ledger.accounts[order.account]
-            self.ledger.settle(market, account, order.place.side.opposite, found.lots, found.price_ticks, -fee)
-            self._tell(account, lambda order=order: frames.trade_bust(market, order, trade_id, self.exchange_us))  # type: ignore[misc] # mypy cannot type a bound default
-        return True
 
     def mark_ticks(self, symbol: str) -> int:
         """The middle of the book, rounded down, else the last price."""
@@ -257,167 +205,105 @@ class MatchingEngine:
         frame = {"type": "reject", "client_order_id": request.client_order_id, "code": code, "text": ""}
         self.said.append(Said(order.account, frame, is_answer=True))
 
-    def _entry_code(self, account: Account, order: Order) -> str:
-        request = order.place
-        market = self.markets.get(request.symbol)
-        if market is None:
-            return "UNKNOWN_SYMBOL"
-        code = entry_checks.status_code(self.status[market.symbol], request.kind)
-        if code:
-            return code
-        book = self.books[market.symbol]
-        if request.kind is OrderType.MARKET:
-            best = book.opposite(request.side).best()
-            if best is None:
-                return "NO_LIQUIDITY"
-            if request.max_slippage_ticks is not None:
-                collar = best.price_ticks + request.side.sign * request.max_slippage_ticks
-                own = order.price_ticks
-                order.price_ticks = (
-                    collar if not own else min(own, collar) if request.side is Side.BUY else max(own, collar)
-                )
-        code = entry_checks.band_code(market, order.price_ticks, self.mark_ticks(market.symbol))
-        if code and not account.is_house:
-            return code
-        is_reducing = request.is_reduce_only
-        if is_reducing and account.reducible_lots(market.symbol, request.side) == 0:
-            return "REDUCE_ONLY_VIOLATION"
-        code = entry_checks.size_code(market, request.lots, order.price_ticks)
-        if code and not (is_reducing and code == "MIN_NOTIONAL"):
-            return code
-        if len(self.open_orders[account.account_id]) >= self._max_open and not account.is_house:
-            return "MAX_OPEN_ORDERS"
-        if not is_reducing and not entry_checks.has_funds(
-            account, market, request.side, request.lots, order.price_ticks, self.marked
-        ):
-            return "INSUFFICIENT_BALANCE"
-        if request.kind is OrderType.POST_ONLY and matching.would_cross(book, request.side, order.price_ticks):
-            return "POST_ONLY_WOULD_CROSS"
-        return ""
-
-    def _amend_code(self, market: Market, order: Order, lots: int, price_ticks: int, new_client_id: str | None) -> str:
-        status = self.status[market.symbol]
-        if status is not TradingStatus.TRADING and not (lots <= order.lots and price_ticks == order.price_ticks):
-            return entry_checks.status_code(status, order.place.kind) or ""
-        if new_client_id is not None and (order.account, new_client_id) in self.orders:
-            return "DUPLICATE_CLID_MISMATCH"
-        if lots <= order.cum_lots:
-            return ""
-        code = entry_checks.band_code(market, price_ticks, self.mark_ticks(market.symbol))
-        code = code or entry_checks.size_code(market, lots, price_ticks)
-        if code:
-            return code
-        account = self.ledger.accounts[order.account]
-        side, leaves = order.place.side, lots - order.cum_lots
-        account.hold(market, side, -order.leaves_lots, order.price_ticks)
-        is_funded = entry_checks.has_funds(account, market, side, leaves, price_ticks, self.marked)
-        account.hold(market, side, order.leaves_lots, order.price_ticks)
-        if not is_funded and not order.place.is_reduce_only:
-            return "INSUFFICIENT_BALANCE"
-        if order.place.kind is OrderType.POST_ONLY and matching.would_cross(
-            self.books[market.symbol], side, price_ticks
-        ):
-            return "POST_ONLY_WOULD_CROSS"
-        return ""
-
     def _accept(self, account: Account, order: Order) -> None:
         market = self.markets[order.place.symbol]
         self.open_orders[account.account_id][order.order_id] = order
         ack = frames.order_ack(market, order, self.exchange_us)
         if not self.tuning.ack_last:
             self._ack(account, order, ack)
-        if order.place.kind is OrderType.FOK:
-            found = matching.fillable_lots(self.books[market.symbol], order, self._reducible)
-            if found < order.lots:
-                self._leave(order, "canceled", "fok_unfilled")
-                self._tell(account, lambda: frames.order_canceled(market, order, "fok_unfilled", self.exchange_us))
-                return
-        self._work(account, market, order)
+        is_fok = order.place.kind is OrderType.FOK
+        if is_fok and matching.fillable_lots(self.books[market.symbol], order, self._reducible) < order.lots:
+            self._drop(order, "fok_unfilled")
+        else:
+            self._work(account, market, order)
         if self.tuning.ack_last:
             self._ack(account, order, ack)
 
     def _ack(self, account: Account, order: Order, ack: frames.Frame) -> None:
-        self._tell(account, lambda: ack, is_answer=True)
+        self.tell(account, ack, is_answer=True)
         order.ack_seq = self.executions[account.account_id].last_seq
 
     def _work(self, account: Account, market: Market, order: Order) -> None:
         """Match what crosses; then the rest goes into the book or ends."""
         book = self.books[market.symbol]
-        steps = matching.matches(book, order, self._reducible, slice_lots=self.tuning.slice_lots)
-        for step in steps:
+        for step in matching.matches(book, order, self._reducible, slice_lots=self.tuning.slice_lots):
             if isinstance(step, matching.Trade):
-                self._trade(market, order, step.maker, step.lots)
+                self.trade(market, order, step.maker, step.lots)
             elif isinstance(step, matching.MakerEnds):
                 self._end(step.maker, step.reason)
             else:
-                self._leave(order, "canceled", step.reason)
-                self._tell(
-                    account, lambda step=step: frames.order_canceled(market, order, step.reason, self.exchange_us)
-                )  # type: ignore[misc] # as above
+                self._drop(order, step.reason)
         if not order.is_open:
             return
-        if order.place.kind in PENDING_KINDS:
-            self._arrivals += 1
-            order.arrival = self._arrivals
-            book.half(order.place.side).add(order)
-            account.hold(market, order.place.side, order.leaves_lots, order.price_ticks)
-            self.dirty.add(market.symbol)
-            if order.place.good_till_ns is not None:
-                heapq.heappush(self._expiries, (order.place.good_till_ns, order.arrival, order))
-        else:
-            self._leave(order, "canceled", "ioc_remainder")
-            self._tell(account, lambda: frames.order_canceled(market, order, "ioc_remainder", self.exchange_us))
+        if order.place.kind not in RESTING_KINDS:
+            self._drop(order, "ioc_remainder")
+            return
+        self._arrivals += 1
+        order.arrival = self._arrivals
+        book.half(order.place.side).add(order)
+        account.hold(market, order.place.side, order.leaves_lots, order.price_ticks)
+        self.dirty.add(market.symbol)
+        if order.place.good_till_ns is not None:
+            heapq.heappush(self._expiries, (order.place.good_till_ns, order.arrival, order))
 
-    def _trade(self, market: Market, taker: Order, maker: Order, lots: int) -> None:
-        price = maker.price_ticks
+    def trade(self, market: Market, taker: Order, maker: Order, lots: int) -> None:
+        """Book one trade at the maker's price and tell both. A maker that has ended already stays ended."""
+        price, rests = maker.price_ticks, maker.is_open
         trade_id = f"t{len(self.trades) + 1}"
         half = self.books[market.symbol].half(maker.place.side)
-        maker_account = self.ledger.accounts[maker.account]
-        half.shrink(maker, lots)
-        maker_account.hold(market, maker.place.side, -lots, price)
-        fees = []
-        for order, is_maker in ((taker, False), (maker, True)):
-            account = self.ledger.accounts[order.account]
-            fee = market.fee_atoms(lots, price, is_maker=is_maker)
-            fees.append(fee)
-            self.ledger.settle(market, account, order.place.side, lots, price, fee)
-            order.cum_lots += lots
-            self._tell(
-                account,
-                lambda order=order, fee=fee, is_maker=is_maker: frames.fill(  # type: ignore[misc] # as above
-                    market,
-                    order,
-                    trade_id=trade_id,
-                    lots=lots,
-                    price_ticks=price,
-                    fee_atoms=fee,
-                    is_maker=is_maker,
-                    exchange_us=self.exchange_us,
-                ),
-            )
-        self.trades.append(
-            TradeRecord(trade_id, market.symbol, lots, price, taker, maker, fees[0], fees[1], self.exchange_us)
-        )
+        if rests:
+            half.shrink(maker, lots)
+            self.ledger.accounts[maker.account].hold(market, maker.place.side, -lots, price)
+        fees = [self._fill(market, order, trade_id, lots, price, is_maker=order is maker) for order in (taker, maker)]
+        record = TradeRecord(trade_id, market.symbol, lots, price, taker, maker, fees[0], fees[1], self.exchange_us)
+        self.trades.append(record)
         self.said.append(Said("", frames.trade(market, trade_id, lots, price, taker.place.side, self.exchange_us)))
         self.last_ticks[market.symbol] = price
         self.dirty.add(market.symbol)
-        if maker.cum_lots == maker.lots:
+        if rests and maker.cum_lots == maker.lots:
             half.remove(maker)
             self._leave(maker, "filled", "")
         if taker.cum_lots == taker.lots:
             self._leave(taker, "filled", "")
 
-    def _end(self, order: Order, reason: str, *, status: Any = "canceled", is_answer: bool = False) -> None:
+    def _fill(self, market: Market, order: Order, trade_id: str, lots: int, price_ticks: int, *, is_maker: bool) -> int:
+        """One side of a trade; its fee."""
+        account = self.ledger.accounts[order.account]
+        fee_atoms = market.fee_atoms(lots, price_ticks, is_maker=is_maker)
+        self.ledger.settle(market, account, order.place.side, lots, price_ticks, fee_atoms)
+        order.cum_lots += lots
+        if not account.is_house:
+            frame = frames.fill(
+                market,
+                order,
+                trade_id=trade_id,
+                lots=lots,
+                price_ticks=price_ticks,
+                fee_atoms=fee_atoms,
+                is_maker=is_maker,
+                exchange_us=self.exchange_us,
+            )
+            self.tell(account, frame)
+        return fee_atoms
+
+    def _end(self, order: Order, reason: str, *, status: Status = "canceled", is_answer: bool = False) -> None:
         """A resting order leaves the book."""
         market = self.markets[order.place.symbol]
-        account = self.ledger.accounts[order.account]
         self.books[market.symbol].half(order.place.side).remove(order)
-        account.hold(market, order.place.side, -order.leaves_lots, order.price_ticks)
-        self._leave(order, status, reason)
+        self.ledger.accounts[order.account].hold(market, order.place.side, -order.leaves_lots, order.price_ticks)
         self.dirty.add(market.symbol)
-        self._tell(account, lambda: frames.order_canceled(market, order, reason, self.exchange_us), is_answer=is_answer)
+        self._drop(order, reason, status=status, is_answer=is_answer)
 
-    def _leave(self, order: Order, status: Any, reason: str) -> None:
+    def _drop(self, order: Order, reason: str, *, status: Status = "canceled", is_answer: bool = False) -> None:
+        """An order that is not in the book ends, and its account is told."""
+        self._leave(order, status, reason)
+        account = self.ledger.accounts[order.account]
+        if not account.is_house:
+            told_lots = order.cum_lots + self.tuning.owed_lots
+            frame = frames.order_canceled(self.markets[order.place.symbol], order, told_lots, reason, self.exchange_us)
+            self.tell(account, frame, is_answer=is_answer)
+
+    def _leave(self, order: Order, status: Status, reason: str) -> None:
         order.status, order.code, order.ended_wall_ns = status, reason, self.now.wall_ns
         self.open_orders[order.account].pop(order.order_id, None)
         if self.ledger.accounts[order.account].is_house:
@@ -428,11 +314,8 @@ class MatchingEngine:
     def _reducible(self, order: Order) -> int:
         return self.ledger.accounts[order.account].reducible_lots(order.place.symbol, order.place.side)
 
-    def _tell(self, account: Account, make: Callable[[], frames.Frame], *, is_answer: bool = False) -> None:
-        if account.is_house:
-            return
-        frame = self.executions[account.account_id].number(make(), self.now.mono_ns)
-        self.said.append(Said(account.account_id, frame, is_answer))
-
-
-__all__ = ["VENUE", "Instant", "MatchingEngine", "Said", "TradeRecord", "Tuning"]
+    def tell(self, account: Account, frame: frames.Frame, *, is_answer: bool = False) -> None:
+        """Number a frame of an account and say it."""
+        if not account.is_house:
+            self.executions[account.account_id].number(frame, self.now.mono_ns)
+            self.said.append(Said(account.account_id, frame, is_answer))

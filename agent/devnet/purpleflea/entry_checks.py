@@ -3,12 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agent.core.instruments import OrderType, Side, TradingStatus
+from agent.devnet.purpleflea import matching
 from agent.devnet.purpleflea.accounts import Account, available_atoms
 from agent.devnet.purpleflea.markets import Market
+from agent.devnet.purpleflea.orders import Order
+
+if TYPE_CHECKING:
+    from agent.devnet.purpleflea.engine import MatchingEngine
 
 BPS = 10_000
+
+
+def entry_code(engine: MatchingEngine, account: Account, order: Order) -> str:
+    """Why a new order is refused; empty where it is taken. A market order gets its limit price here.
+
+    The venue's own flow is not held to price band, funds and number of orders.
+    """
+    request = order.place
+    market = engine.markets.get(request.symbol)
+    if market is None:
+        return "UNKNOWN_SYMBOL"
+    code = status_code(engine.status[market.symbol], request.kind)
+    if code:
+        return code
+    book = engine.books[market.symbol]
+    if request.kind is OrderType.MARKET:
+        best = book.opposite(request.side).best()
+        if best is None:
+            return "NO_LIQUIDITY"
+        order.price_ticks = _collar(order, best.price_ticks)
+    is_reducing = request.is_reduce_only
+    if is_reducing and account.reducible_lots(market.symbol, request.side) == 0:
+        return "REDUCE_ONLY_VIOLATION"
+    code = size_code(market, request.lots, order.price_ticks)
+    if code and not (is_reducing and code == "MIN_NOTIONAL"):
+        return code
+    if not account.is_house:
+        code = band_code(market, order.price_ticks, engine.mark_ticks(market.symbol))
+        if code:
+            return code
+        if len(engine.open_orders[account.account_id]) >= engine.max_open:
+            return "MAX_OPEN_ORDERS"
+        if not is_reducing and not has_funds(
+            account, market, request.side, request.lots, order.price_ticks, engine.marked
+        ):
+            return "INSUFFICIENT_BALANCE"
+    if request.kind is OrderType.POST_ONLY and matching.would_cross(book, request.side, order.price_ticks):
+        return "POST_ONLY_WOULD_CROSS"
+    return ""
+
+
+def amend_code(engine: MatchingEngine, order: Order, lots: int, price_ticks: int, new_client_id: str | None) -> str:
+    """Why an amend is refused; empty where it is made. A smaller total at the same price may always be had."""
+    market = engine.markets[order.place.symbol]
+    is_smaller = lots <= order.lots and price_ticks == order.price_ticks
+    if not is_smaller and engine.status[market.symbol] is not TradingStatus.TRADING:
+        return status_code(engine.status[market.symbol], order.place.kind)
+    if new_client_id is not None and (order.account, new_client_id) in engine.orders:
+        return "DUPLICATE_CLID_MISMATCH"
+    if lots <= order.cum_lots:
+        return ""
+    code = size_code(market, lots, price_ticks)
+    if code:
+        return code
+    if is_smaller:
+        return ""
+    code = band_code(market, price_ticks, engine.mark_ticks(market.symbol))
+    if code:
+        return code
+    account, side = engine.ledger.accounts[order.account], order.place.side
+    account.hold(market, side, -order.leaves_lots, order.price_ticks)
+    is_funded = order.place.is_reduce_only or has_funds(
+        account, market, side, lots - order.cum_lots, price_ticks, engine.marked
+    )
+    account.hold(market, side, order.leaves_lots, order.price_ticks)
+    if not is_funded:
+        return "INSUFFICIENT_BALANCE"
+    is_post_only = order.place.kind is OrderType.POST_ONLY
+    if is_post_only and matching.would_cross(engine.books[market.symbol], side, price_ticks):
+        return "POST_ONLY_WOULD_CROSS"
+    return ""
+
+
+def _collar(order: Order, touch_ticks: int) -> int:
+    """The worst price a market order may take: its own, or so far from the touch, whichever is nearer."""
+    request = order.place
+    if request.max_slippage_ticks is None:
+        return order.price_ticks
+    collar = touch_ticks + request.side.sign * request.max_slippage_ticks
+    if request.price_ticks is None:
+        return collar
+    return min(request.price_ticks, collar) if request.side is Side.BUY else max(request.price_ticks, collar)
 
 
 def status_code(status: TradingStatus, kind: OrderType) -> str:
@@ -50,8 +138,6 @@ def has_funds(
 
     Orders that only bring a margin position nearer to nothing always may: their worst case is no worse.
     """
-    if account.is_house:
-        return True
     instrument = market.instrument
     if market.kind == "margin":
         position, working = account.position(market.symbol), account.work(market.symbol)

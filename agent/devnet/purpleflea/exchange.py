@@ -8,10 +8,11 @@ times give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from agent.devnet.purpleflea import door, order_desk, query_desk, safety_desk
+from agent.devnet.purpleflea import article, door, order_desk, query_desk, safety_desk
+from agent.devnet.purpleflea.conduct import Handler
 from agent.devnet.purpleflea.decimals import parse_units
 from agent.devnet.purpleflea.faucet import Faucet
 from agent.devnet.purpleflea.floor import Caller, Floor, Member, Outlet
@@ -20,8 +21,6 @@ from agent.devnet.purpleflea.reading import Refused, read_object
 from agent.devnet.purpleflea.terms import Terms
 from agent.devnet.purpleflea.timers import Timers
 from agent.ports.clock import Clock
-
-Handler = Callable[[Caller, dict[str, Any]], None]
 
 ACTIONS: dict[str, Handler] = {
     "place_order": order_desk.place,
@@ -52,6 +51,7 @@ class Exchange:
         self.timers = timers
         self.malformed = 0
         """Frames that could not be read."""
+        self._article_orders = 0
 
     def register(self, *, funds: str = "0") -> tuple[Member, Key, str]:
         """A new account with its owner's login: (account, key, secret)."""
@@ -93,6 +93,9 @@ class Exchange:
             self.malformed += 1
             self.floor.send(session, error(refused.code, refused.text))
             return
+        if session.is_article:
+            self._article_orders += 1
+            frame = article.heard(frame, self._article_orders)
         caller = Caller(
             self.floor, self.floor.members[session.account], session.key, session=session, req_id=frame.get("req_id")
         )
@@ -115,7 +118,7 @@ class Exchange:
         try:
             if action in READ_ONLY and not caller.key.may("read", "trade"):
                 raise Refused("KEY_SCOPE", str(action))
-            handler(caller, frame)
+            self.floor.conduct.handle(caller, str(action), frame, handler)
         except Refused as refused:
             caller.answer(error(refused.code, refused.text))
 
@@ -128,7 +131,6 @@ class Exchange:
     def drain(self, in_ms: int) -> None:
         """Announce the end of the server, then end all connections with 4503."""
         floor = self.floor
-        floor.is_draining = True
         for session in tuple(floor.sessions.values()):
             floor.send(session, {"type": "drain", "in_ms": in_ms})
         floor.timers.at(floor.clock.monotonic_ns() + in_ms * 1_000_000, self._end_all)
@@ -136,7 +138,6 @@ class Exchange:
     def _end_all(self) -> None:
         for session in tuple(self.floor.sessions.values()):
             self.floor.end_session(session, 4503, "drain")
-        self.floor.is_draining = False
 
 
 def error(code: str, text: str, *, is_fatal: bool = False) -> dict[str, Any]:

@@ -10,14 +10,17 @@ from typing import Any, Protocol
 
 import msgspec
 
+from agent.devnet.purpleflea import article
 from agent.devnet.purpleflea.accounts import Account, available_atoms
+from agent.devnet.purpleflea.conduct import Conduct
 from agent.devnet.purpleflea.decimals import units_text
-from agent.devnet.purpleflea.engine import Instant, MatchingEngine
+from agent.devnet.purpleflea.engine import MatchingEngine
 from agent.devnet.purpleflea.keys import Key, KeyStore
 from agent.devnet.purpleflea.market_data import MarketData
-from agent.devnet.purpleflea.orders import Order, Origin
+from agent.devnet.purpleflea.orders import Origin
 from agent.devnet.purpleflea.rates import Limits
 from agent.devnet.purpleflea.sessions import CancelOnDisconnect, Session
+from agent.devnet.purpleflea.steps import Instant
 from agent.devnet.purpleflea.terms import Terms
 from agent.devnet.purpleflea.timers import Timer, Timers
 from agent.ports.clock import Clock
@@ -30,6 +33,7 @@ class Outlet(Protocol):
     """The way to the clients."""
 
     def send(self, conn_id: int, frame: dict[str, Any]) -> None: ...
+    def alter(self, account: str, frame: dict[str, Any]) -> dict[str, Any] | None: ...
     def close(self, conn_id: int, code: int, reason: str) -> None: ...
     def abort(self, conn_id: int) -> None: ...
 
@@ -60,19 +64,25 @@ class Caller:
         self.session = session
         self.req_id = req_id
         self.answers: list[dict[str, Any]] = []
+        self.is_muted = False
+        """Answers get lost."""
         epoch = session.epoch if session else member.epoch
         self.origin = Origin(key.key_id, session.conn_id if session else 0, epoch)
 
     def answer(self, frame: dict[str, Any]) -> None:
         """A direct answer: with the request's own id, and on acks what is left of the rates."""
+        if self.is_muted:
+            return
         own = dict(frame)
         if self.req_id is not None:
             own["req_id"] = self.req_id
         if frame["type"] in RATED_KINDS:
             own["rl"] = self.member.limits.frame(self.floor.engine.now.mono_ns)
-        self.answers.append(own)
         if self.session is not None:
+            self.answers.append(own)
             self.floor.send(self.session, own)
+        elif (told := self.floor.outlet.alter(self.account.account_id, own)) is not None:
+            self.answers.append(told)
 
 
 class Floor:
@@ -88,7 +98,7 @@ class Floor:
         self.members: dict[str, Member] = {}
         self.sessions: dict[int, Session] = {}
         self.market_data = MarketData(self.engine, self.send)
-        self.is_draining = False
+        self.conduct = Conduct()
 
     def now(self) -> Instant:
         return Instant(self.clock.monotonic_ns(), self.clock.wall_ns())
@@ -104,6 +114,11 @@ class Floor:
         return [session for session in self.sessions.values() if session.account == account_id]
 
     def send(self, session: Session, frame: dict[str, Any]) -> None:
+        if session.is_article:
+            told = article.told(frame)
+            if told is not None:
+                self.outlet.send(session.conn_id, told)
+            return
         self.outlet.send(session.conn_id, frame)
 
     def flush(self, caller: Caller | None = None) -> None:
@@ -192,24 +207,11 @@ class Floor:
         cod = session.cod if session.cod.is_enabled else member.cod
         if not (cod.is_enabled and session.is_trader) or session.keeps_orders:
             return
-        due_ns = self.clock.monotonic_ns() + cod.grace_ms * 1_000_000 + self.cod_delay_ns(session)
+        late_ns = self.conduct.cod_wait_ns(session)
+        if late_ns is None:
+            return
+        due_ns = self.clock.monotonic_ns() + cod.grace_ms * 1_000_000 + late_ns
         member.losses.append(self.timers.at(due_ns, lambda: self._fire_cod(member, session, cod)))
-
-    def cod_delay_ns(self, session: Session) -> int:
-        """How much later than promised cancel-on-disconnect acts; a fault may make it so."""
-        return 0
-
-    def deletion_wait_ns(self, key: Key) -> int:
-        """How long a deleted key stays alive; a fault may make it so."""
-        return 0
-
-    def deadman_wait_ns(self, member: Member, wait_ns: int) -> int | None:
-        """How long the dead-man timer runs; a fault may shorten it, or stop it (None)."""
-        return wait_ns
-
-    def choose_for_cancel_all(self, orders: list[Order]) -> list[Order]:
-        """Which of the orders a cancel-all ends; a fault may leave some."""
-        return orders
 
     def _fire_cod(self, member: Member, session: Session, cod: CancelOnDisconnect) -> None:
         orders = self.engine.open_orders[session.account].values()

@@ -71,6 +71,15 @@ class Flow:
     def stop(self) -> None:
         self.is_running = False
 
+    def relink(self) -> None:
+        """The engine went back to an older state: act for its accounts, and quote anew."""
+        ledger = self._floor.engine.ledger
+        self._accounts = {name: ledger.accounts[account.account_id] for name, account in self._accounts.items()}
+        for name in self._accounts:
+            for symbol in self._floor.engine.markets:
+                resting = self._floor.engine.open_orders[f"flow_{name}"].values()
+                self._quotes[symbol, name] = [order for order in resting if order.place.symbol == symbol]
+
     def act(self) -> None:
         """One event now, whatever the arrivals say."""
         market = self._random.choice(list(self._floor.engine.markets.values()))

@@ -57,13 +57,13 @@ def fill(
     }
 
 
-def order_canceled(market: Market, order: Order, reason: str, exchange_us: int) -> Frame:
+def order_canceled(market: Market, order: Order, cum_lots: int, reason: str, exchange_us: int) -> Frame:
     return {
         "type": "order_canceled",
         "client_order_id": order.client_order_id,
         "order_id": order.order_id,
         "symbol": market.symbol,
-        "cum_qty": market.lots_text(order.cum_lots),
+        "cum_qty": market.lots_text(cum_lots),
         "reason": reason,
         "exchange_ts": exchange_us,
     }

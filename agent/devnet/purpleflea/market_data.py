@@ -111,6 +111,11 @@ class MarketData:
             known = session.books.get(symbol)
             self._send(session, {**frame, "book_seq": known.book_seq} if known else dict(frame))
 
+    def forget(self) -> None:
+        """The books are other ones than they were; nothing shown counts any more."""
+        self._views.clear()
+        self._shown.clear()
+
     def rest_book(self, symbol: str, depth: int) -> dict[str, Any]:
         """The book as the REST route gives it; its `book_seq` counts the changes of the book since the start."""
         bids, asks = View(self._engine.books[symbol], self._engine.markets[symbol], depth).rows()

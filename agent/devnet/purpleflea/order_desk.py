@@ -145,7 +145,7 @@ def cancel_all(caller: Caller, frame: dict[str, Any]) -> None:
         for order in engine.open_orders[caller.account.account_id].values()
         if (symbol is None or order.place.symbol == symbol) and (side is None or order.place.side is Side(side))
     ]
-    engine.cancel_many(floor.choose_for_cancel_all(chosen), "user", floor.now())
+    engine.cancel_many(floor.conduct.cancel_all(chosen), "user", floor.now())
     floor.flush()
     caller.answer(
         {

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from agent.devnet.purpleflea import door, order_desk, query_desk, safety_desk
+from agent.devnet.purpleflea import door
 from agent.devnet.purpleflea.door import TurnedAway
-from agent.devnet.purpleflea.exchange import Exchange, Handler
+from agent.devnet.purpleflea.exchange import ACTIONS, Exchange
 from agent.devnet.purpleflea.floor import Caller
 from agent.devnet.purpleflea.keys import SCOPES, Key
 from agent.devnet.purpleflea.reading import Refused, read_object, wall_ns
@@ -85,9 +85,13 @@ class Rest:
 
     def respond(self, request: HttpRequest) -> HttpAnswer:
         """Answer one request; never raises for what a client sent."""
-        now = self.exchange.floor.now()
+        floor = self.exchange.floor
+        now = floor.now()
         who = door.secret_of(request.headers) or request.ip
         has_room, headers = self._window.take(who, now.mono_ns, now.wall_ns)
+        replaced = floor.conduct.http(request.method, request.path)
+        if replaced is not None:
+            return replaced
         try:
             if not has_room and not self._cancels(request):
                 raise TurnedAway(429, "rate_limited", "too many requests")
@@ -126,25 +130,25 @@ class Rest:
         if path == "/v1/orders":
             if method == "POST":
                 self._check_idempotency(request, body)
-                return self._ask(order_desk.place, key, body)
+                return self._ask("place_order", key, body)
             if method == "GET":
                 if request.query.get("status", "open") != "open":
                     raise TurnedAway(400, "bad_request", "status=open is what can be asked")
-                return self._ask(query_desk.open_orders, key, {**request.query}, needs=("read", "trade"))
+                return self._ask("open_orders", key, {**request.query}, needs=("read", "trade"))
             if method == "DELETE":
-                return self._ask(order_desk.cancel_all, key, {"fence": "account", **body})
+                return self._ask("cancel_all", key, {"fence": "account", **body})
         elif order is not None:
             ids = {"client_order_id": order.group(1)}
             if method == "GET":
-                return self._ask(query_desk.order_status, key, ids, needs=("read", "trade"))
+                return self._ask("order_status", key, ids, needs=("read", "trade"))
             if method == "DELETE":
-                return self._ask(order_desk.cancel, key, ids)
+                return self._ask("cancel_order", key, ids)
             if method == "PATCH":
-                return self._ask(order_desk.amend, key, {**body, **ids})
+                return self._ask("amend_order", key, {**body, **ids})
         elif (method, path) == ("GET", "/v1/executions"):
             return self._executions(request, key)
         elif method == "GET" and path in ("/v1/positions", "/v1/balances"):
-            status, frame = self._ask(query_desk.account, key, {}, needs=("read", "trade"))
+            status, frame = self._ask("account", key, {}, needs=("read", "trade"))
             name = path.removeprefix("/v1/")
             return (
                 (status, {name: frame[name], "as_of_exec_seq": frame["as_of_exec_seq"]})
@@ -152,20 +156,20 @@ class Rest:
                 else (status, frame)
             )
         elif (method, path) == ("POST", "/v1/deadman"):
-            return self._ask(safety_desk.deadman, key, body)
+            return self._ask("deadman", key, body)
         elif (method, path) == ("POST", "/v1/cod"):
-            return self._ask(safety_desk.set_cod, key, body)
+            return self._ask("set_cod", key, body)
         raise TurnedAway(404, "not_found", "no such route")
 
-    def _ask(
-        self, handler: Handler, key: Key, frame: dict[str, Any], *, needs: tuple[str, ...] = ()
-    ) -> tuple[int, Any]:
+    def _ask(self, action: str, key: Key, frame: dict[str, Any], *, needs: tuple[str, ...] = ()) -> tuple[int, Any]:
         """Let a desk handle it and give back its first answer."""
         if needs and not key.may(*needs):
             raise TurnedAway(403, "KEY_SCOPE", "the key may not do this")
         floor = self.exchange.floor
         caller = Caller(floor, floor.members[key.account], key, session=None, req_id=frame.get("req_id"))
-        handler(caller, frame)
+        floor.conduct.handle(caller, action, frame, ACTIONS[action])
+        if not caller.answers:
+            raise TurnedAway(504, "TIMEOUT", "no answer: the outcome is unknown")
         answer = caller.answers[0]
         if "code" not in answer:
             return 200, answer
@@ -184,7 +188,7 @@ class Rest:
         after = _number(request.query, "after", 0)
         limit = min(_number(request.query, "limit", PAGE_MAX), PAGE_MAX)
         executions = self.exchange.floor.engine.executions[key.account]
-        rows = []
+        rows: list[dict[str, Any]] = []
         for frame in executions.since(after + 1):
             if len(rows) == limit:
                 break

@@ -29,7 +29,7 @@ def deadman(caller: Caller, frame: dict[str, Any]) -> None:
     if timeout_ms:
         member.has_deadman_fired = False
         answer["deadline_ns"] = now.wall_ns + timeout_ms * 1_000_000
-        wait_ns = floor.deadman_wait_ns(member, timeout_ms * 1_000_000)
+        wait_ns = floor.conduct.deadman_wait_ns(member, timeout_ms * 1_000_000)
         if wait_ns is not None:
             member.deadman = floor.timers.at(now.mono_ns + wait_ns, lambda: fire_deadman(floor, member))
     caller.answer(answer)

@@ -1,15 +1,17 @@
 """The venue on loopback: WebSocket and REST on one port, and the venue's own books for whoever has the admin token.
 
-async with PurpleFleaVenue(port=0, seed=1) as venue:
-    keys = venue.create_account()
-    ...  # connect to venue.ws_url with keys.trade.secret as X-API-Key
+    async with PurpleFleaVenue(port=0, seed=1) as venue:
+        keys = venue.create_account()
+        ...  # connect to venue.ws_url with keys.trade.secret as X-API-Key
+
+Admin, by the header `X-Admin-Token`: GET /books, POST /faults (a list of faults, which start now), POST /accounts.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -17,61 +19,34 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from agent.devnet.ports import open_port
-from agent.devnet.purpleflea import books
 from agent.devnet.purpleflea.door import PROTOCOL, TurnedAway
-from agent.devnet.purpleflea.exchange import Exchange
-from agent.devnet.purpleflea.flow import BASE_EVENTS_PER_S, Flow
-from agent.devnet.purpleflea.rest import HttpRequest, Rest
+from agent.devnet.purpleflea.faults import Fault, read_faults
+from agent.devnet.purpleflea.flow import BASE_EVENTS_PER_S
+from agent.devnet.purpleflea.rest import HttpRequest
 from agent.devnet.purpleflea.sockets import Socket
 from agent.devnet.purpleflea.terms import Terms
-from agent.devnet.purpleflea.timers import Timers
-from agent.devnet.purpleflea.wire import Wire
+from agent.devnet.purpleflea.venue import Venue
+from agent.errors import ConfigError
 from agent.ports.clock import SYSTEM_CLOCK, Clock
-from agent.ports.network import HttpAnswer
 
 SOCKET_PATHS = ("/ws", "/trading-api/ws")
 """The second is the path of the public text."""
-AGENT_SCOPES = ("trade", "read", "cancel")
-GUARD_SCOPES = ("read", "cancel", "revoke", "reduce")
 
 
-class KeyPair(msgspec.Struct, frozen=True):
-    """A key and its secret."""
-
-    key_id: str
-    secret: str
-
-
-class AccountKeys(msgspec.Struct, frozen=True):
-    """A new account: its owner's login, the agent's key and the guard's."""
-
-    agent_id: str
-    owner: KeyPair
-    trade: KeyPair
-    guard: KeyPair
-
-
-class PurpleFleaVenue:
-    """One simulated venue. `events_per_s=0` leaves out the seeded flow, and with it every other trader."""
+class PurpleFleaVenue(Venue):
+    """One simulated venue on a port of 127.0.0.1."""
 
     def __init__(
         self,
         *,
         port: int = 0,
         seed: int = 0,
-        faults: Any = (),
+        faults: Iterable[Fault | Mapping[str, Any]] = (),
         terms: Terms | None = None,
         events_per_s: float = BASE_EVENTS_PER_S,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.terms = terms or Terms()
-        self.seed = seed
-        self.timers = Timers()
-        self.wire = Wire(self)
-        self.exchange = Exchange(self.terms, clock, self.timers, self.wire, seed=seed)
-        self.rest = Rest(self.exchange)
-        self.flow = Flow(self.exchange.floor, seed=seed, events_per_s=events_per_s) if events_per_s > 0 else None
-        self.admin_token = "pf_admin_" + hashlib.sha256(f"purpleflea admin {seed}".encode()).hexdigest()[:32]
+        super().__init__(self, clock, seed=seed, terms=terms, faults=faults, events_per_s=events_per_s)
         self.port = port
         self._clock = clock
         self._sockets: dict[int, Socket] = {}
@@ -88,35 +63,20 @@ class PurpleFleaVenue:
     def ws_url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/ws"
 
-    @property
-    def floor(self) -> Any:
-        return self.exchange.floor
-
-    def create_account(self, *, funds: str | None = None) -> AccountKeys:
-        """An account with `funds` of quote currency (the terms' own where left out) and its three keys."""
-        member, owner, secret = self.exchange.register(funds=self.terms.funds if funds is None else funds)
-        trade = KeyPair(*_pair(self.exchange.create_key(member, "agent", AGENT_SCOPES)))
-        guard = KeyPair(*_pair(self.exchange.create_key(member, "guard", GUARD_SCOPES)))
-        return AccountKeys(member.account.account_id, KeyPair(owner.key_id, secret), trade, guard)
-
-    def books(self) -> dict[str, Any]:
-        """The venue's own books; see agent.devnet.purpleflea.books."""
-        return books.books(self.exchange.floor)
-
     async def start(self) -> None:
         """Listen on loopback, and let the flow begin. SetupError if the port is taken."""
         self._loop = asyncio.get_running_loop()
         app = web.Application(client_max_size=self.terms.max_frame)
         for path in SOCKET_PATHS:
             app.router.add_get(path, self._serve_socket)
-        app.router.add_get("/books", self._serve_books)
+        app.router.add_get("/books", self._admin(lambda _: self.books()))
+        app.router.add_post("/faults", self._admin(self._add_faults))
+        app.router.add_post("/accounts", self._admin(lambda _: msgspec.to_builtins(self.create_account())))
         app.router.add_route("*", "/{path:.*}", self._serve_http)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         self.port = await open_port(self._runner, self.port, option="--port")
         self.timers.on_earlier = self._arm
-        if self.flow is not None:
-            self.flow.open_books()
-            self.flow.start()
+        self.open()
         self._arm()
 
     async def stop(self) -> None:
@@ -141,19 +101,24 @@ class PurpleFleaVenue:
         await self.stop()
 
     def send(self, conn_id: int, data: bytes) -> None:
-        socket = self._sockets.get(conn_id)
-        if socket is not None:
+        if (socket := self._sockets.get(conn_id)) is not None:
             socket.send(data)
 
     def close(self, conn_id: int, code: int, reason: str) -> None:
-        socket = self._sockets.get(conn_id)
-        if socket is not None:
+        if (socket := self._sockets.get(conn_id)) is not None:
             socket.close(code, reason)
 
     def abort(self, conn_id: int) -> None:
-        socket = self._sockets.get(conn_id)
-        if socket is not None:
+        if (socket := self._sockets.get(conn_id)) is not None:
             socket.abort()
+
+    def stall(self, conn_id: int, *, is_reading_too: bool) -> None:
+        if (socket := self._sockets.get(conn_id)) is not None:
+            socket.stall(is_reading_too=is_reading_too)
+
+    def resume(self, conn_id: int) -> None:
+        if (socket := self._sockets.get(conn_id)) is not None:
+            socket.resume()
 
     def _arm(self) -> None:
         """Wake up when the next appointment is due."""
@@ -177,15 +142,16 @@ class PurpleFleaVenue:
             key = self.exchange.admit(headers, request.remote or "")
         except TurnedAway as turned:
             return web.json_response({"error": turned.code, "message": turned.text}, status=turned.status)
-        protocols = (PROTOCOL,) if not self.terms.is_article else ()
         response = web.WebSocketResponse(
-            protocols=protocols, compress=False, max_msg_size=2 * self.terms.max_frame, timeout=1.0
+            protocols=() if self.terms.is_article else (PROTOCOL,),
+            compress=False,
+            max_msg_size=2 * self.terms.max_frame,
+            timeout=1.0,
         )
         await response.prepare(request)
         self._connections += 1
         conn_id = self._connections
-        transport = request.transport
-        socket = Socket(response, transport, max_bytes=self.terms.outgoing_max_bytes)  # type: ignore[arg-type] # on TCP
+        socket = Socket(response, request.transport, max_bytes=self.terms.outgoing_max_bytes)
         self._sockets[conn_id] = socket
         try:
             self.exchange.open(conn_id, key, headers)
@@ -207,18 +173,27 @@ class PurpleFleaVenue:
             body=await request.read(),
             ip=request.remote or "",
         )
-        return _response(self.rest.respond(asked))
+        answer = self.rest.respond(asked)
+        wait_ns = self.faults.take_http_wait_ns()
+        if wait_ns:
+            await asyncio.sleep(wait_ns / 1e9)
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
-    async def _serve_books(self, request: web.Request) -> web.Response:
-        given = request.headers.get("X-Admin-Token", request.query.get("token", ""))
-        if not hmac.compare_digest(given.encode(), self.admin_token.encode()):
-            return web.json_response({"error": "unauthorized", "message": "X-Admin-Token"}, status=401)
-        return web.Response(body=msgspec.json.encode(self.books()), content_type="application/json")
+    def _admin(self, answer: Callable[[bytes], Any]) -> Callable[[web.Request], Any]:
+        async def serve(request: web.Request) -> web.Response:
+            given = request.headers.get("X-Admin-Token", request.query.get("token", ""))
+            if not hmac.compare_digest(given.encode(), self.admin_token.encode()):
+                return web.json_response({"error": "unauthorized", "message": "X-Admin-Token"}, status=401)
+            try:
+                found = answer(await request.read())
+            except (ConfigError, msgspec.DecodeError) as error:
+                return web.json_response({"error": "bad_request", "message": str(error)}, status=400)
+            return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
+        return serve
 
-def _pair(made: tuple[Any, str]) -> tuple[str, str]:
-    return made[0].key_id, made[1]
-
-
-def _response(answer: HttpAnswer) -> web.Response:
-    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+    def _add_faults(self, body: bytes) -> dict[str, int]:
+        faults = read_faults(msgspec.json.decode(body, type=list[dict[str, Any]]))
+        for fault in faults:
+            self.faults.add(fault)
+        return {"added": len(faults)}
