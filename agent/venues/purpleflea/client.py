@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal
 
-from agent.core.effects.orders import Amend, CancelOrder, OrderEffect, Place
+from agent.core.effects.orders import Amend, CancelOrder, OrderEffect, Place, Reconnect
 from agent.core.events import Event, Stamp
 from agent.core.events.orders import CancelReject, Fill, OrderAck, Reject, SendResult, SessionDown
 from agent.errors import ProtocolError, Rejected, SetupError
@@ -40,7 +40,7 @@ OnEvents = Callable[[list[Event], Stamp], None]
 """Takes the events of one frame with the times it arrived at; the stamp's `seq` is 0, for the journal to give."""
 
 
-class Reconnect:
+class Pauses:
     """How long to wait: full jitter over a range that doubles."""
 
     def __init__(self, entropy: Entropy) -> None:
@@ -85,7 +85,7 @@ class PurpleFleaClient:
         self._clock = clock
         self._monotonic_ns = clock.monotonic_ns
         self._wall_ns = clock.wall_ns
-        self._reconnect = Reconnect(entropy)
+        self._pauses = Pauses(entropy)
         self._connect_within_s = connect_within_s
         self._socket: WebSocket | None = None
         self._ended: asyncio.Event = asyncio.Event()
@@ -106,6 +106,10 @@ class PurpleFleaClient:
         """
         request = _REQUESTS.get(type(effect))
         socket = self._socket
+        if type(effect) is Reconnect:
+            self.last_problem = effect.reason
+            self._give_up()
+            return None
         if socket is None:
             return None if request is None else _clean(effect, request)
         stepped_ns = self._monotonic_ns()
@@ -136,7 +140,7 @@ class PurpleFleaClient:
             if self.final_reason or self._stopping.is_set():
                 return
             was_stable = self._live_since_ns is not None and self._monotonic_ns() - self._live_since_ns >= STABLE_NS
-            pause_ns = max(self._reconnect.next_ns(was_stable=was_stable), least_ns)
+            pause_ns = max(self._pauses.next_ns(was_stable=was_stable), least_ns)
             try:
                 async with asyncio.timeout(pause_ns / 1e9):
                     await self._stopping.wait()

@@ -249,7 +249,7 @@ class PrivateReader:
         scope = "none" if question is None else question.fence
         return [
             FenceDone(
-                request_id=frame.req_id,
+                request_id=frame.req_id if question is None else question.name,
                 scope=scope,
                 symbol="" if question is None else question.subject,
                 canceled=tuple(frame.canceled),

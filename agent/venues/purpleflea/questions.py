@@ -16,12 +16,13 @@ Kind = Literal["status", "open_orders", "account", "replay", "fence"]
 
 
 class Question(msgspec.Struct, frozen=True):
-    """`subject` is the order asked about, or the symbol of a fence."""
+    """`subject` is the order asked about, or the symbol of a fence; `name` is the asker's own word for a fence."""
 
     kind: Kind
     asked: Asked
     subject: str = ""
     fence: Literal["none", "session", "account"] = "none"
+    name: str = ""
 
 
 class Questions:
@@ -31,11 +32,10 @@ class Questions:
         self._open: dict[str, Question] = {}
         self._count = 0
 
-    def ask(self, question: Question, request_id: str = "") -> str:
-        """Its request id, made here unless the asker has one of its own."""
-        if not request_id:
-            self._count += 1
-            request_id = f"q{self._count}"
+    def ask(self, question: Question) -> str:
+        """Its request id on the wire."""
+        self._count += 1
+        request_id = f"q{self._count}"
         self._open[request_id] = question
         if len(self._open) > OPEN_MAX:
             self._open.pop(next(iter(self._open)))

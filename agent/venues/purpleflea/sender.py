@@ -78,9 +78,8 @@ class Sender:
         return encoder.amend(effect, self._markets.of_order(effect.client_order_id, ""))
 
     def _cancel_all(self, effect: CancelAll, stamp: Stamp) -> bytes:
-        question = Question("fence", self._asked(stamp), effect.symbol, effect.fence)
-        self._questions.ask(question, effect.request_id)
-        return encoder.cancel_all(effect)
+        question = Question("fence", self._asked(stamp), effect.symbol, effect.fence, effect.request_id)
+        return encoder.cancel_all(effect, self._questions.ask(question))
 
     def _query_status(self, effect: QueryStatus, stamp: Stamp) -> bytes:
         question = Question("status", self._asked(stamp), effect.client_order_id)

@@ -220,7 +220,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An open order in the list."""
 
     client_order_id: ClientId
-    order_id: Name
+    order_id: MaybeName = ""
     symbol: Name
     side: Side
     quantity: Decimal
