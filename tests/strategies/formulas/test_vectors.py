@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ def test_ewma_z(rows: Read) -> None:
 def test_order_flow(rows: Read) -> None:
     for inp, out in rows("ofi"):
         touches = [tuple(quote) for quote in inp["quotes_bidpx_bidqty_askpx_askqty"]]
-        assert [flow(before, now) for before, now in zip(touches, touches[1:], strict=False)] == out["e"]
+        assert [flow(before, now) for before, now in pairwise(touches)] == out["e"]
         state = OrderFlow(window=len(touches) - 1)
         sums = [state.update(touch) for touch in touches]
         assert sums == [NotReady(Lack.SAMPLES)] * (len(touches) - 1) + [out["ofi"]]
