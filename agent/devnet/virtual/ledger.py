@@ -32,6 +32,7 @@ class TrueOrder(msgspec.Struct):
     total_lots: int
     price_ticks: int
     decision: int | None
+    is_reduce_only: bool = False
     filled_lots: int = 0
     is_live: bool = True
 
@@ -48,6 +49,8 @@ class Ledger:
         self.fees_atoms = 0
         self.trades: dict[str, int] = {}
         """Lots by trade id, as last corrected."""
+        self.uncountable_lots = 0
+        """Lots of trades told behind the end of their order, and of busts: nobody could have reckoned with them."""
 
     def decide(self, fingerprint: Fingerprint) -> Decision:
         """The workload wishes an order; its fingerprint must be new."""
@@ -58,14 +61,14 @@ class Ledger:
         self._by_fingerprint[fingerprint] = decision
         return decision
 
-    def accept(self, client_order_id: str, fingerprint: Fingerprint, price_ticks: int) -> None:
+    def accept(self, client_order_id: str, fingerprint: Fingerprint, price_ticks: int, *, is_reduce_only: bool) -> None:
         """The venue took an order in."""
         symbol, side, lots = fingerprint
         decision = self._by_fingerprint.get(fingerprint)
         if decision is not None:
             decision.accepted.append(client_order_id)
         self.orders[client_order_id] = TrueOrder(
-            client_order_id, symbol, side, lots, price_ticks, decision.number if decision else None
+            client_order_id, symbol, side, lots, price_ticks, decision.number if decision else None, is_reduce_only
         )
 
     def amend(self, client_order_id: str, total_lots: int, price_ticks: int) -> None:
@@ -91,6 +94,7 @@ class Ledger:
         self.cash_atoms += side.sign * value_atoms + fee_atoms
         self.fees_atoms -= fee_atoms
         self.trades[trade_id] = 0
+        self.uncountable_lots += lots
 
     def end(self, client_order_id: str) -> None:
         """The order can trade no more."""

@@ -39,6 +39,8 @@ class Market:
         self._stream = stream
         self.mid_ticks = START_TICKS[instrument.symbol]
         self.last_ticks = self.mid_ticks
+        self.lowest_ticks = self.mid_ticks
+        """The lowest price that was ever bid."""
         self.book_seq = 0
         self.bids: tuple[Level, ...] = ()
         self.asks: tuple[Level, ...] = ()
@@ -52,6 +54,7 @@ class Market:
         self.bids = tuple((self.mid_ticks - half - level * 3, stream.randint(20, 400)) for level in range(LEVELS))
         self.asks = tuple((self.mid_ticks + half + level * 3, stream.randint(20, 400)) for level in range(LEVELS))
         self.last_ticks = self.bids[0][0] if stream.random() < 0.5 else self.asks[0][0]
+        self.lowest_ticks = min(self.lowest_ticks, self.bids[0][0])
         self.book_seq += 1
 
     @property

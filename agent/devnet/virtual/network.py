@@ -14,8 +14,8 @@ from agent.devnet.virtual.faults import Faults
 from agent.devnet.virtual.link import NS_PER_MS, End, Latency, Link, Listener
 from agent.devnet.virtual.randomness import Streams
 from agent.devnet.virtual.schedule import Schedule
-from agent.errors import OutcomeUnknown, ProtocolError, SetupError
-from agent.ports.network import HttpAnswer, WebSocketListener
+from agent.errors import OutcomeUnknown, SetupError
+from agent.ports.network import HandshakeRefused, HttpAnswer, WebSocketListener
 
 NS_PER_S = 1_000_000_000
 
@@ -34,6 +34,10 @@ class Server(Protocol):
     def accept(self, socket: End, path: str, headers: Mapping[str, str]) -> Listener:
         """Take a connection; frames go to the listener that is returned. Raises Refused."""
 
+
+class HttpServer(Protocol):
+    """What answers requests at an origin."""
+
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> HttpAnswer: ...
 
 
@@ -46,6 +50,7 @@ class VirtualNetwork:
         self._stream = streams["latency"]
         self._latency = latency
         self._servers: dict[str, Server] = {}
+        self._http_servers: dict[str, HttpServer] = {}
         self._cut_off: set[str] = set()
         self.links: list[Link] = []
         """Connections that may still be open, oldest first."""
@@ -53,6 +58,10 @@ class VirtualNetwork:
     def serve(self, origin: str, server: Server) -> None:
         """Let `server` answer at an origin, such as `wss://venue.test`."""
         self._servers[origin] = server
+
+    def serve_http(self, origin: str, server: HttpServer) -> None:
+        """Let `server` answer requests at an origin, such as `https://venue.test`."""
+        self._http_servers[origin] = server
 
     def cut_off(self, origin: str, *, is_cut: bool = True) -> None:
         """Nothing new reaches this origin, and the connections to it go silent; or it can be reached again."""
@@ -89,11 +98,7 @@ class VirtualNetwork:
         try:
             return self.connect(url, headers, listener)
         except Refused as refused:
-            raise ProtocolError(
-                f"the server refused the connection with HTTP {refused.status}",
-                peer=url,
-                code=f"E_HTTP_{refused.status}",
-            ) from None
+            raise HandshakeRefused(url, refused.status, None) from None
         except ConnectionError as error:
             raise SetupError(str(error), where=url) from None
 
@@ -101,7 +106,7 @@ class VirtualNetwork:
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float
     ) -> HttpAnswer:
         origin, path = _split(url)
-        server = self._servers.get(origin)
+        server = self._http_servers.get(origin)
         if server is None or self._faults.strikes("network.refuse"):
             await self._travel(timeout_s, url)
             raise SetupError(f"no way to {origin}", where=url)

@@ -77,18 +77,21 @@ class HeapSchedule:
         return False
 
 
-class LoopSchedule:
-    """The same on a virtual loop."""
+class LoopSchedule(HeapSchedule):
+    """The same, woken by a virtual loop. The loop's own timers keep no order among equal instants; this does."""
 
     def __init__(self, timeline: Timeline, loop: VirtualLoop) -> None:
-        self._timeline = timeline
+        super().__init__(timeline)
         self._loop = loop
 
-    @property
-    def now_ns(self) -> int:
-        return self._timeline.now_ns
+    def at(self, instant_ns: int, call: Callable[..., object], *args: Any) -> HeapCall:
+        entry = super().at(instant_ns, call, *args)
+        if instant_ns <= self.now_ns:
+            self._loop.call_soon(self._wake)
+        else:
+            self._loop.call_at(instant_ns / NS_PER_S, self._wake)
+        return entry
 
-    def at(self, instant_ns: int, call: Callable[..., object], *args: Any) -> Appointment:
-        if instant_ns <= self._timeline.now_ns:
-            return self._loop.call_soon(call, *args)
-        return self._loop.call_at(instant_ns / NS_PER_S, call, *args)
+    def _wake(self) -> None:
+        while self.run_next(until_ns=self.now_ns):
+            pass

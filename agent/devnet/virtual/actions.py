@@ -1,0 +1,174 @@
+"""What the outside does in a world, written down before it begins: wishes of a strategy, and blows of fate.
+
+The list is a function of seed and profile. A failing run is made smaller by leaving actions out, so an action names what
+it acts on by its place among what is there at its instant ("the third oldest live order"), never by an id.
+"""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+
+from agent.core.instruments import OrderType, Side
+from agent.devnet.virtual.market import BTC, ETH
+from agent.devnet.virtual.profile import PPM, Profile
+from agent.devnet.virtual.randomness import Streams
+
+NS_PER_S = 1_000_000_000
+BLOW_NS = 100_000_000
+"""Once in this time each blow of fate has its chance."""
+LOTS_MAX = 450
+SYMBOLS = (BTC.symbol, ETH.symbol)
+BLOWS = (
+    "venue.restart", "venue.bust", "venue.phantom_fill", "venue.ghost_login", "market.silence", "market.gap",
+    "market.crossed", "market.jump", "host.kill", "host.power", "host.stall", "host.clock_step", "host.drift",
+    "guard.silent", "guard.gone", "signal.flood",
+)  # fmt: skip
+"""Faults that strike the world as a whole and not a frame or call of it."""
+
+
+class PlaceAction(msgspec.Struct, frozen=True, tag="place", kw_only=True):
+    """A strategy wishes an order, `offset_ticks` beyond the touch (a negative one rests behind it)."""
+
+    at_ns: int
+    symbol: str
+    side: Side
+    order_type: OrderType
+    lots: int
+    offset_ticks: int
+    is_reduce_only: bool = False
+
+
+class CancelAction(msgspec.Struct, frozen=True, tag="cancel", kw_only=True):
+    """The `nth` oldest live order shall go."""
+
+    at_ns: int
+    nth: int
+
+
+class AmendAction(msgspec.Struct, frozen=True, tag="amend", kw_only=True):
+    """The `nth` oldest live order shall have `by_lots` more, and another price."""
+
+    at_ns: int
+    nth: int
+    by_lots: int
+    by_ticks: int
+
+
+class SignalAction(msgspec.Struct, frozen=True, tag="signal", kw_only=True):
+    """The slow path says something; `form` is a fault's name or empty."""
+
+    at_ns: int
+    number: int
+    symbol: str
+    side: Side
+    lots: int
+    urgency: int
+    offset_ticks: int
+    form: str = ""
+
+
+class Blow(msgspec.Struct, frozen=True, tag="blow", kw_only=True):
+    """A fault that befalls the world; `size_ppm` says how hard, 0 to a million."""
+
+    at_ns: int
+    name: str
+    size_ppm: int
+
+
+class CancelEverything(msgspec.Struct, frozen=True, tag="cancel_all", kw_only=True):
+    """A person cancels all."""
+
+    at_ns: int
+
+
+Action = PlaceAction | CancelAction | AmendAction | SignalAction | Blow | CancelEverything
+
+
+class _Lots:
+    """Quantities, each used once for each symbol and side: they tell decisions apart."""
+
+    def __init__(self, stream: random.Random) -> None:
+        self._left = {(symbol, side): list(range(1, LOTS_MAX)) for symbol in SYMBOLS for side in Side}
+        for lots in self._left.values():
+            stream.shuffle(lots)
+
+    def take(self, symbol: str, side: Side) -> int | None:
+        left = self._left[symbol, side]
+        return left.pop() if left else None
+
+
+def draw_actions(streams: Streams, profile: Profile, *, until_ns: int) -> tuple[Action, ...]:
+    """All actions of a world up to `until_ns`, in order of time."""
+    wishes = _wishes(streams["workload"], streams, profile, until_ns)
+    blows = [
+        Blow(at_ns=at_ns + form.randrange(BLOW_NS), name=name, size_ppm=int(form.random() * PPM))
+        for name in BLOWS
+        if (rate_ppm := profile.rates_ppm.get(name, 0))
+        for chance, form in ((streams["fault." + name], streams["form." + name]),)
+        for at_ns in range(0, until_ns, BLOW_NS)
+        if chance.random() * PPM < rate_ppm
+    ]
+    return tuple(sorted([*wishes, *blows], key=lambda action: action.at_ns))
+
+
+def _wishes(stream: random.Random, streams: Streams, profile: Profile, until_ns: int) -> list[Action]:
+    lots_left = _Lots(streams["lots"])
+    wishes: list[Action] = []
+    at_ns = NS_PER_S // 2
+    while (at_ns := at_ns + int(stream.expovariate(profile.calls_per_s) * NS_PER_S)) < until_ns:
+        kind = stream.random()
+        symbol, side = stream.choice(SYMBOLS), stream.choice(tuple(Side))
+        if kind < 0.55:
+            lots = lots_left.take(symbol, side)
+            if lots is not None:
+                wishes.append(_place(stream, at_ns, symbol, side, lots))
+        elif kind < 0.75:
+            wishes.append(CancelAction(at_ns=at_ns, nth=stream.randrange(4)))
+        elif kind < 0.87:
+            wishes.append(
+                AmendAction(
+                    at_ns=at_ns,
+                    nth=stream.randrange(4),
+                    by_lots=stream.randint(-60, 60),
+                    by_ticks=stream.randint(-4, 4),
+                )
+            )
+        elif kind < 0.99:
+            lots = lots_left.take(symbol, side)
+            if lots is not None:
+                wishes.append(_signal(stream, streams, profile, at_ns, len(wishes), symbol, side, lots))
+        else:
+            wishes.append(CancelEverything(at_ns=at_ns))
+    return wishes
+
+
+def _place(stream: random.Random, at_ns: int, symbol: str, side: Side, lots: int) -> PlaceAction:
+    order_type = stream.choice((OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, *OrderType))
+    rests = order_type in (OrderType.LIMIT, OrderType.POST_ONLY)
+    return PlaceAction(
+        at_ns=at_ns, symbol=symbol, side=side, order_type=order_type, lots=lots,
+        offset_ticks=stream.randint(-25, 4) if rests else stream.randint(-2, 15),
+        is_reduce_only=stream.random() < 0.08,
+    )  # fmt: skip
+
+
+def _signal(
+    stream: random.Random,
+    streams: Streams,
+    profile: Profile,
+    at_ns: int,
+    number: int,
+    symbol: str,
+    side: Side,
+    lots: int,
+) -> SignalAction:
+    form = ""
+    for name in ("signal.repeat", "signal.expired", "signal.forged", "signal.wild"):
+        if streams["fault." + name].random() * PPM < profile.rates_ppm.get(name, 0):
+            form = name
+    return SignalAction(
+        at_ns=at_ns, number=number, symbol=symbol, side=side, lots=lots, urgency=stream.randint(1, 10),
+        offset_ticks=stream.randint(-5, 15), form=form,
+    )  # fmt: skip

@@ -1,0 +1,452 @@
+"""The agent's machine: a process with a core, a journal on a disk, timers, and a connection to the venue.
+
+Theory of operation. The core, the stepping, the timers and the journal are the agent's own; the disk, the clocks and
+the connection are simulated. A process begins by replaying its journal through a fresh core, which must give the effects
+that were recorded and end in the state that the process before it had when it died; only then it connects. It can die at
+every point where something leaves it: before and behind each record and each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast
+
+from agent.core.effects import Effect
+from agent.core.effects import orders as requests
+from agent.core.effects.control import ArmTimer, DisarmTimer
+from agent.core.events import Event, Stamp
+from agent.core.events import orders as events
+from agent.core.events.control import ClockAgreed, ClockStepped, TimerFired
+from agent.core.orders.order import Order
+from agent.devnet.virtual.clock import VirtualClock
+from agent.devnet.virtual.disk import VirtualDisk
+from agent.devnet.virtual.faults import Faults
+from agent.devnet.virtual.link import NS_PER_MS, End
+from agent.devnet.virtual.network import Refused, VirtualNetwork
+from agent.devnet.virtual.profile import Profile
+from agent.devnet.virtual.schedule import Appointment, Schedule
+from agent.devnet.virtual.venue import Ping, Pong, Question, Venue
+from agent.engine.stepping import CLOCK_STEP_NS, Stepper
+from agent.engine.timers import Timers
+from agent.journal.writer import NEEDS_SYNC, JournalWriter
+
+NS_PER_S = 1_000_000_000
+VENUE_URL = "wss://venue.test/ws"
+WAKE_NS = 200_000
+"""A thread that was woken runs within this."""
+SILENCE_NS = 3 * NS_PER_S
+PING_NS = NS_PER_S
+BACK_OFF_NS_MAX = 4 * NS_PER_S
+RUN_FOLDER = Path("/agent/run")
+ON_THE_WIRE = (
+    requests.Place, requests.CancelOrder, requests.Amend, requests.CancelAll, requests.QueryStatus, requests.QueryOpen,
+    requests.QueryAccount, requests.ReplayFrom, requests.ArmDeadman, requests.Resynchronise,
+)  # fmt: skip
+ORDERS: dict[type, Literal["place", "cancel", "amend"]] = {
+    requests.Place: "place",
+    requests.CancelOrder: "cancel",
+    requests.Amend: "amend",
+}
+
+
+class ProcessDied(BaseException):
+    """The process is killed here; no handler of the agent may take it."""
+
+
+class Brain(Protocol):
+    """The core under test, as the host needs it."""
+
+    def step(self, event: Event, stamp: Stamp) -> tuple[Effect, ...]: ...
+
+
+class Witness(Protocol):
+    """Who watches the process from outside."""
+
+    def on_started(self) -> None: ...
+    def on_step(self, event: Event, stamp: Stamp, effects: tuple[Effect, ...]) -> None: ...
+    def on_sent(self, effect: Effect) -> None: ...
+    def on_death(self, reason: str) -> None: ...
+    def on_broken(self, error: BaseException) -> None: ...
+
+
+class Started(Protocol):
+    """A process that has read its journal: its parts, and what the judges ask of its books."""
+
+    @property
+    def brain(self) -> Brain: ...
+    @property
+    def log(self) -> JournalWriter: ...
+    @property
+    def placed_ids(self) -> frozenset[str]:
+        """Ids of every order that the journal says was let out."""
+
+    @property
+    def replayed_hash(self) -> str:
+        """Of the state that the replay ended in; empty where there was nothing to replay."""
+
+    @property
+    def is_live(self) -> bool: ...
+    @property
+    def is_halted(self) -> bool: ...
+    @property
+    def exec_cursor(self) -> int: ...
+    def live_orders(self) -> Iterator[Order]:
+        """Every order that is not over, or owes fills; oldest first."""
+
+    def order(self, client_order_id: str) -> Order | None: ...
+    def position_lots(self, symbol: str) -> int: ...
+    def cash_atoms(self) -> int | None:
+        """None where the core keeps none."""
+
+    def state_hash(self) -> str: ...
+    def state_bytes(self) -> int: ...
+
+
+class Program(Protocol):
+    """How the agent starts on a machine. `start` raises agent.errors.SetupError where the disk does not let it."""
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether its core holds limits at all."""
+
+    def start(self, disk: VirtualDisk, clock: VirtualClock, profile: Profile) -> Started: ...
+
+
+class _WatchedBrain:
+    """The core, whose steps the witness sees before anything comes of them."""
+
+    def __init__(self, brain: Brain, witness: Witness) -> None:
+        self._step = brain.step
+        self._saw = witness.on_step
+
+    def step(self, event: Event, stamp: Stamp) -> tuple[Effect, ...]:
+        effects = self._step(event, stamp)
+        self._saw(event, stamp, effects)
+        return effects
+
+
+class _LoopOfTimers:
+    """As much of an event loop as the agent's timers use."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+
+    def call_later(self, delay_s: float, call: Callable[..., object], *args: Any) -> Appointment:
+        return self._schedule.at(self._schedule.now_ns + round(delay_s * NS_PER_S), call, *args)
+
+
+class _Connection:
+    """One connection, so that what an old one still says is told apart."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.socket: End | None = None
+
+    def on_frame(self, data: Any) -> None:
+        self._host.on_frame(self, data)
+
+    def on_close(self, code: int | None, reason: str) -> None:
+        self._host.on_close(self, reason)
+
+
+class _DyingLog:
+    """The journal, at whose calls the process may be killed."""
+
+    def __init__(self, log: JournalWriter, die: Callable[[str], None]) -> None:
+        self._log = log
+        self._die = die
+
+    def event(self, event: Event, *, monotonic_ns: int, wall_ns: int) -> int:
+        self._die("before the event's record")
+        sequence = self._log.event(event, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
+        self._die("behind the event's record")
+        return sequence
+
+    def effects(self, effects: tuple[Effect, ...], *, monotonic_ns: int, wall_ns: int) -> None:
+        self._die("before the effects' record")
+        self._log.effects(effects, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
+        self._die("behind the effects' record")
+
+
+class Host:
+    """One machine. `incarnation` counts its processes; nothing of an earlier one acts in a later one."""
+
+    def __init__(
+        self, schedule: Schedule, clock: VirtualClock, disk: VirtualDisk, network: VirtualNetwork, venue: Venue,
+        faults: Faults, profile: Profile, jitter: random.Random, program: Program, witness: Witness,
+    ) -> None:  # fmt: skip
+        self._schedule = schedule
+        self.clock = clock
+        self.disk = disk
+        self._network = network
+        self._venue = venue
+        self._faults = faults
+        self._profile = profile
+        self._jitter = jitter
+        self._program = program
+        self._witness = witness
+        self.incarnation = 0
+        self.is_running = False
+        self.is_forbidden = False
+        """The venue refused the key for good: the process does not connect again."""
+        self.started: Started | None = None
+        self.stepper: Stepper | None = None
+        self._timers: Timers | None = None
+        self._connection: _Connection | None = None
+        self.epoch = 0
+        self._heard_ns = 0
+        self._failures_to_connect = 0
+        self._stalled_until_ns = 0
+        self._last_offset_ns = 0
+        self._is_woken = False
+        self._disk_busy_until_ns = 0
+
+    @property
+    def brain(self) -> Brain:
+        assert self.started is not None
+        return self.started.brain
+
+    # Life and death
+
+    def boot(self) -> None:
+        """Start a process. Raises what the program raises where it cannot start."""
+        self.incarnation += 1
+        self.started = started = self._program.start(self.disk, self.clock, self._profile)
+        self._witness.on_started()
+        self.stepper = Stepper(
+            _WatchedBrain(started.brain, self._witness),
+            _DyingLog(started.log, self._maybe_die),
+            self.clock,
+            act=self._act,
+            on_broken=self._on_broken,
+        )
+        loop = cast(asyncio.AbstractEventLoop, _LoopOfTimers(self._schedule))
+        self._timers = Timers(loop, self.clock, lambda name: self.take(TimerFired(name)))
+        self.is_running = True
+        self.is_forbidden = False
+        self.epoch = 0
+        self._failures_to_connect = 0
+        self._stalled_until_ns = 0
+        self._last_offset_ns = self.clock.wall_ns() - self.clock.monotonic_ns()
+        self.take(events.SessionDown(reason="start"))
+        self._later(0, self._connect)
+        self._later(PING_NS, self._ping)
+        self._is_woken = False
+        self._work_regularly()
+
+    def kill(self, reason: str) -> None:
+        """SIGKILL: files and sockets are closed by the kernel; the journal keeps what was written."""
+        if not self.is_running:
+            return
+        self.is_running = False
+        if self._timers is not None:
+            self._timers.close()
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.socket is not None:
+            connection.socket.abort()
+        self.disk.kill_process()
+        self._witness.on_death(reason)
+
+    def _maybe_die(self, where: str) -> None:
+        if self._faults.strikes("host.kill_in_step"):
+            raise ProcessDied(where)
+
+    def _on_broken(self, error: BaseException) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.socket is not None:
+            connection.socket.abort()
+
+    def stall(self, for_ns: int) -> None:
+        """The process does not run for a while; what comes in waits."""
+        self._stalled_until_ns = max(self._stalled_until_ns, self._schedule.now_ns + for_ns)
+
+    # In
+
+    def take(self, *taken: Event) -> None:
+        """Step events, unless the process is dead or does not run just now."""
+        if not self.is_running or self.stepper is None:
+            return
+        if self._schedule.now_ns < self._stalled_until_ns:
+            self._later(self._stalled_until_ns - self._schedule.now_ns, self.take, *taken)
+            return
+        try:
+            self.stepper.take_all((*self._own_events(), *taken))
+        except ProcessDied as death:
+            self.kill(str(death))
+        except Exception as error:  # noqa: BLE001 - the world judges whether the process may end so
+            self._witness.on_broken(error)
+            self.kill(f"{type(error).__name__}: {error}")
+
+    def _own_events(self) -> tuple[Event, ...]:
+        """What the process itself notices: the journal's health, and a wall clock that was set."""
+        assert self.started is not None
+        health = self.started.log.health(self.clock.monotonic_ns())
+        noticed: tuple[Event, ...] = () if health is None else (health,)
+        offset_ns = self.clock.wall_ns() - self.clock.monotonic_ns()
+        moved_ns, self._last_offset_ns = offset_ns - self._last_offset_ns, offset_ns
+        if abs(moved_ns) <= CLOCK_STEP_NS:
+            return noticed
+        self._later(2 * NS_PER_S, self.take, ClockAgreed())
+        return (*noticed, ClockStepped(moved_ns))
+
+    def on_frame(self, connection: _Connection, data: Any) -> None:
+        if connection is not self._connection:
+            return
+        self._heard_ns = self._schedule.now_ns
+        if isinstance(data, Pong):
+            now_ns = self.clock.monotonic_ns()
+            middle_wall_ns = self.clock.wall_ns() - (now_ns - data.sent_ns) // 2
+            self.take(
+                events.ClockOffset(offset_ns=data.server_wall_ns - middle_wall_ns, round_trip_ns=now_ns - data.sent_ns)
+            )
+            return
+        if isinstance(data, events.SessionDown):
+            self._lose(connection, data)
+            return
+        if isinstance(data, events.SessionUp | events.FenceDone):
+            self.epoch = data.epoch
+        self.take(data)
+
+    def on_close(self, connection: _Connection, reason: str) -> None:
+        if connection is self._connection:
+            self._lose(connection, events.SessionDown(reason=reason))
+
+    def _lose(self, connection: _Connection, event: events.SessionDown) -> None:
+        self._connection = None
+        if connection.socket is not None:
+            connection.socket.abort()
+        self.is_forbidden = self.is_forbidden or event.is_terminal
+        self.take(event)
+        self._back_off()
+
+    # Connecting
+
+    def _connect(self) -> None:
+        if self._connection is not None or self.is_forbidden:
+            return
+        connection = _Connection(self)
+        try:
+            connection.socket = self._network.connect(VENUE_URL, {}, connection)
+        except (ConnectionError, Refused):
+            self._failures_to_connect += 1
+            self._back_off()
+            return
+        self._failures_to_connect = 0
+        self._connection = connection
+        self._heard_ns = self._schedule.now_ns
+
+    def _reconnect(self) -> None:
+        if self._connection is not None:
+            self._lose(self._connection, events.SessionDown(reason="what was missed cannot be had"))
+
+    def _back_off(self) -> None:
+        most_ns = min(BACK_OFF_NS_MAX, NS_PER_S << min(5, self._failures_to_connect))
+        self._later(self._jitter.randrange(most_ns), self._connect)
+
+    def _ping(self) -> None:
+        connection = self._connection
+        if connection is not None and connection.socket is not None:
+            if self._schedule.now_ns - self._heard_ns > SILENCE_NS:
+                self._lose(connection, events.SessionDown(reason="silent"))
+            else:
+                connection.socket.send(Ping(self.clock.monotonic_ns()))
+        self._later(PING_NS, self._ping)
+
+    # Out
+
+    def _act(self, effect: Effect, stamp: Stamp) -> None:
+        kind = type(effect)
+        if kind is ArmTimer:
+            assert isinstance(effect, ArmTimer) and self._timers is not None
+            self._timers.arm(effect)
+        elif kind is DisarmTimer:
+            assert isinstance(effect, DisarmTimer) and self._timers is not None
+            self._timers.disarm(effect)
+        elif kind is requests.Reconnect:
+            self._later(0, self._reconnect)
+        elif kind in ON_THE_WIRE:
+            self._maybe_die(f"before {kind.__name__} is sent")
+            if kind in NEEDS_SYNC:
+                assert self.started is not None
+                self.started.log.when_synced(self._when_durable(effect))
+                self._work_soon()
+            else:
+                self._send(effect)
+            self._maybe_die(f"behind {kind.__name__}")
+
+    def _when_durable(self, effect: Effect) -> Callable[[BaseException | None], None]:
+        incarnation = self.incarnation
+
+        def go(failure: BaseException | None) -> None:
+            if failure is None and self.is_running and self.incarnation == incarnation:
+                self._send(effect)
+
+        return go
+
+    def _work_soon(self) -> None:
+        """Wake the journal's thread: somebody waits for a record."""
+        if self._profile.durability == "power" and not self._is_woken:
+            self._is_woken = True
+            self._later(WAKE_NS, self._work)
+
+    def _work_regularly(self) -> None:
+        """What the journal's thread does by itself, now and then."""
+        assert self.started is not None
+        self._work()
+        self._later(self.started.log.settings.sync_every_ns, self._work_regularly)
+
+    def _work(self) -> None:
+        """Sync, unless the disk is slow: then nothing else is synced meanwhile."""
+        now_ns = self._schedule.now_ns
+        if now_ns < self._disk_busy_until_ns:
+            self._is_woken = True
+            self._later(self._disk_busy_until_ns - now_ns, self._work)
+        elif self._faults.strikes("disk.slow"):
+            self._disk_busy_until_ns = now_ns + self._faults.span_ns("disk.slow", 300 * NS_PER_MS)
+            self._work()
+        else:
+            self._is_woken = False
+            if self.started is not None:
+                self.started.log.work()
+
+    def _send(self, effect: Any) -> None:
+        assert self.stepper is not None
+        connection = self._connection
+        socket = connection.socket if connection is not None else None
+        request = ORDERS.get(type(effect))
+        asked = events.Asked(self.stepper.last.seq, True, self.epoch)
+        if request is not None and socket is not None and self._faults.strikes("network.unsure_send"):
+            if self._faults.choose("network.unsure_send", 2):
+                self._witness.on_sent(effect)
+                socket.send(Question(effect, asked))
+            self.take(events.SendResult(effect.client_order_id, request, "maybe"))
+        elif socket is not None and socket.is_open:
+            self._witness.on_sent(effect)
+            socket.send(Question(effect, asked))
+        elif request is not None:
+            self.take(events.SendResult(effect.client_order_id, request, "clean"))
+        if self._profile.asks_twice and isinstance(effect, requests.QueryStatus | requests.QueryOpen):
+            self._ask_by_http(effect, events.Asked(asked.seq, False, self.epoch))
+
+    def _ask_by_http(self, effect: Effect, asked: events.Asked) -> None:
+        """The same question on another way: its answer may overtake, and may outlive the connection."""
+        if self._faults.strikes("http.lose_request"):
+            return
+        slow_ns = self._faults.span_ns("http.slow", 4 * NS_PER_S) if self._faults.strikes("http.slow") else 0
+        self._later(self._profile.latency_base_ns, self._answer_by_http, effect, asked, slow_ns)
+
+    def _answer_by_http(self, effect: Effect, asked: events.Asked, slow_ns: int) -> None:
+        if self._venue.is_up and not self._faults.strikes("http.lose_answer"):
+            answer = self._venue.reply(effect, asked, asked.epoch)
+            self._later(self._profile.latency_base_ns + slow_ns, self.take, answer)
+
+    def _later(self, delay_ns: int, call: Callable[..., object], *args: Any) -> None:
+        """Call it, if the process that asked for it still lives then."""
+        self._schedule.at(self._schedule.now_ns + delay_ns, self._if_alive, self.incarnation, call, args)
+
+    def _if_alive(self, incarnation: int, call: Callable[..., object], args: tuple[Any, ...]) -> None:
+        if self.is_running and self.incarnation == incarnation:
+            call(*args)

@@ -1,0 +1,559 @@
+"""A venue with all the freedom that its contract leaves it, in events instead of bytes.
+
+Theory of operation. It keeps orders by client id and one gap-free log of executions. A request is handled when it
+arrives and answered on the connection it came by; executions go to whatever session is logged in, and can be replayed
+from the log. What the contract does not forbid it does when a fault says so: answers that leave the outcome open,
+questions left unanswered, lists that are not complete, orders that end by themselves, fills behind a cancel's answer.
+Every effect on the account is written into the world's ledger at the instant it happens, whether anybody is told or not.
+
+It trades against the levels of `market.py` and knows no other agents, so it is small and fast. The full matching engine
+with its wire contract is agent.devnet.purpleflea; this one shares no code with it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from agent.core.effects import orders as requests
+from agent.core.events import orders as events
+from agent.core.events.market import BookSnapshot, InstrumentDefined
+from agent.core.instruments import OrderType, Side
+from agent.devnet.virtual.clock import VirtualClock
+from agent.devnet.virtual.faults import PPM, Faults
+from agent.devnet.virtual.ledger import Ledger
+from agent.devnet.virtual.link import NS_PER_MS, End
+from agent.devnet.virtual.market import Market
+from agent.devnet.virtual.network import Refused
+from agent.devnet.virtual.schedule import Schedule
+
+ORDERS_PER_S = 200
+MAX_OPEN = 400
+FORMS_OF_AN_OPEN_OUTCOME = ("INTERNAL", "TIMEOUT", "E_NEVER_HEARD_OF")
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A request on the wire: what the core asked for, and what its answer will be able to prove."""
+
+    request: Any
+    asked: events.Asked
+
+
+class Ping(msgspec.Struct, frozen=True):
+    sent_ns: int
+
+
+class Pong(msgspec.Struct, frozen=True):
+    """The venue's wall clock when it saw the ping of `sent_ns`."""
+
+    sent_ns: int
+    server_wall_ns: int
+
+
+class VenueOrder(msgspec.Struct):
+    """An order in the venue's book."""
+
+    place: requests.Place
+    order_id: str
+    total_lots: int
+    price_ticks: int
+    status: Literal["open", "filled", "canceled", "expired", "rejected"] = "open"
+    cum_lots: int = 0
+
+    @property
+    def leaves_lots(self) -> int:
+        return self.total_lots - self.cum_lots
+
+
+class Session:
+    """One login. Its requests are handled by the venue as they arrive."""
+
+    def __init__(self, venue: Venue, end: End, epoch: int) -> None:
+        self._venue = venue
+        self.end = end
+        self.epoch = epoch
+
+    def on_frame(self, data: Any) -> None:
+        self._venue.handle(data, self)
+
+    def on_close(self, code: int | None, reason: str) -> None:
+        self._venue.lose(self)
+
+
+class Venue:
+    """One account at a venue with several markets."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        clock: VirtualClock,
+        faults: Faults,
+        stream: random.Random,
+        ledger: Ledger,
+        markets: Mapping[str, Market],
+        *,
+        acks_tell_result: bool,
+    ) -> None:
+        self._schedule = schedule
+        self._clock = clock
+        self._faults = faults
+        self._stream = stream
+        self._ledger = ledger
+        self.markets = markets
+        self._acks_tell_result = acks_tell_result
+        self.epoch = 0
+        self.session: Session | None = None
+        self.orders: dict[str, VenueOrder] = {}
+        self.open: dict[str, VenueOrder] = {}
+        self.log: list[Any] = []
+        """Every execution, in order; the first has exec_seq 1."""
+        self._trades: list[events.Fill] = []
+        self.is_up = True
+        self.on_accepted: Callable[[str], None] | None = None
+        """Told of each order that is taken in."""
+
+    # Connections
+
+    def accept(self, socket: End, path: str, headers: Mapping[str, str]) -> Session:
+        """A login with the scope `trade`: a new epoch, and the end of the session before it."""
+        if not self.is_up:
+            raise Refused(503)
+        if self.session is not None:
+            self.session.end.abort()
+        self.epoch += 1
+        self.session = session = Session(self, socket, self.epoch)
+        self._schedule.at(self._schedule.now_ns, self._greet, session)
+        return session
+
+    def _greet(self, session: Session) -> None:
+        session.end.send(
+            events.SessionUp(
+                epoch=session.epoch,
+                last_exec_seq=len(self.log),
+                orders_per_s=ORDERS_PER_S,
+                cancels_per_s=ORDERS_PER_S,
+                max_open=MAX_OPEN,
+            )
+        )
+        for market in self.markets.values():
+            session.end.send(InstrumentDefined(market.instrument))
+            self._send_book(session, market)
+
+    def lose(self, session: Session) -> None:
+        if self.session is session:
+            self.session = None
+
+    def end_session(self, reason: str, *, is_terminal: bool) -> None:
+        """The venue ends the session by itself and says why."""
+        if self.session is not None:
+            self.session.end.send(events.SessionDown(reason=reason, is_terminal=is_terminal))
+            self.session.end.close(4409)
+            self.session = None
+
+    def ghost_login(self) -> None:
+        """Somebody else logs in with the same key."""
+        self.epoch += 1
+        self.end_session("replaced", is_terminal=True)
+
+    # Requests
+
+    def handle(self, data: Any, session: Session) -> None:
+        """Handle what arrived, even from a session that was replaced meanwhile: its bytes were under way."""
+        if isinstance(data, Ping):
+            session.end.send(Pong(data.sent_ns, self._clock.wall_ns()))
+            return
+        request, asked = data.request, data.asked
+        match request:
+            case requests.Place():
+                self._place(request, session)
+            case requests.CancelOrder():
+                self._cancel(request, session)
+            case requests.Amend():
+                self._amend(request, session)
+            case requests.CancelAll():
+                self._cancel_all(request, session)
+            case requests.ReplayFrom():
+                self._replay(request, session)
+            case requests.Resynchronise():
+                if request.symbol in self.markets:
+                    self._send_book(session, self.markets[request.symbol])
+            case requests.ArmDeadman():
+                pass
+            case _:
+                if not self._faults.strikes("venue.silent_query"):
+                    answer = self.reply(request, asked, session.epoch)
+                    session.end.send(answer)
+
+    def reply(self, request: Any, asked: events.Asked, epoch: int) -> Any:
+        """The answer to a question, as things stand now."""
+        match request:
+            case requests.QueryStatus():
+                return self._status(request.client_order_id, asked, epoch)
+            case requests.QueryOpen():
+                return self._open_orders(asked, epoch)
+            case requests.QueryAccount():
+                return self._account(asked, epoch)
+        raise TypeError(f"{type(request).__name__} is no question")
+
+    def _place(self, place: requests.Place, session: Session) -> None:
+        id_ = place.client_order_id
+        known = self.orders.get(id_)
+        if known is not None:
+            if known.place != place:
+                self._reject(session, id_, "DUPLICATE_CLID_MISMATCH")
+            elif known.status == "rejected":
+                self._reject(session, id_, "OVERLOADED")
+            else:
+                session.end.send(self._duplicate_ack(known, session.epoch))
+            return
+        code = self._refusal(place)
+        if code:
+            self._reject(session, id_, code)
+            return
+        if self._faults.strikes("venue.overloaded"):
+            self.orders[id_] = VenueOrder(place, "", place.lots, place.price_ticks, "rejected")
+            self._reject(session, id_, "OVERLOADED")
+            return
+        if self._faults.strikes("venue.internal"):
+            form = self._faults.choose("venue.internal", 2 * len(FORMS_OF_AN_OPEN_OUTCOME))
+            code = FORMS_OF_AN_OPEN_OUTCOME[form // 2]
+            if form % 2:
+                self._reject(session, id_, code)
+                self._take_in(place)
+            else:
+                self.orders[id_] = VenueOrder(place, "", place.lots, place.price_ticks, "rejected")
+                self._reject(session, id_, code)
+            return
+        self._take_in(place)
+
+    def _refusal(self, place: requests.Place) -> str:
+        if place.epoch != self.epoch:
+            return "STALE_EPOCH"
+        if place.expire_ns and self._clock.wall_ns() > place.expire_ns:
+            return "TOO_LATE"
+        market = self.markets[place.symbol]
+        if place.order_type is OrderType.POST_ONLY and market.is_crossing(place.side, place.price_ticks):
+            return "POST_ONLY_WOULD_CROSS"
+        if place.is_reduce_only and self._reducible(place) <= 0:
+            return "REDUCE_ONLY_VIOLATION"
+        return ""
+
+    def _reducible(self, place: requests.Place) -> int:
+        return -place.side.sign * self._ledger.position_lots.get(place.symbol, 0)
+
+    def _take_in(self, place: requests.Place) -> None:
+        id_ = place.client_order_id
+        market = self.markets[place.symbol]
+        order = VenueOrder(place, f"v{len(self.orders) + 1}", place.lots, place.price_ticks)
+        self.orders[id_] = self.open[id_] = order
+        self._ledger.accept(
+            id_, (place.symbol, place.side, place.lots), place.price_ticks, is_reduce_only=place.is_reduce_only
+        )
+        if self.on_accepted is not None:
+            self.on_accepted(id_)
+        limit_lots = min(place.lots, self._reducible(place)) if place.is_reduce_only else place.lots
+        takes, left = [], limit_lots
+        for price_ticks, lots in market.takeable(place.side, place.price_ticks):
+            if left > 0:
+                takes.append((price_ticks, min(left, lots)))
+                left -= min(left, lots)
+        if place.order_type is OrderType.FOK and left > 0:
+            takes = []
+        taken = sum(lots for _, lots in takes)
+        rests = place.order_type in (OrderType.LIMIT, OrderType.POST_ONLY) and not place.is_reduce_only
+        ends_as: Literal["filled", "open", "canceled"] = (
+            "filled" if taken == place.lots else "open" if rests else "canceled"
+        )
+        self._execute(
+            events.OrderAck(
+                exec_seq=self._next(),
+                client_order_id=id_,
+                order_id=order.order_id,
+                status=ends_as if self._acks_tell_result else "open",
+                cum_lots=taken if self._acks_tell_result else 0,
+                epoch=self.epoch,
+            )
+        )
+        for price_ticks, lots in takes:
+            self._fill(order, lots, price_ticks, is_maker=False)
+        if ends_as == "canceled":
+            reasons = {OrderType.FOK: "fok_unfilled", OrderType.IOC: "ioc_remainder", OrderType.MARKET: "ioc_remainder"}
+            self._end(order, reasons.get(place.order_type, "self_reduce"))
+
+    def _duplicate_ack(self, order: VenueOrder, epoch: int) -> events.OrderAck:
+        assert order.status != "rejected"
+        return events.OrderAck(
+            exec_seq=len(self.log),
+            client_order_id=order.place.client_order_id,
+            order_id=order.order_id,
+            status=order.status,
+            cum_lots=order.cum_lots,
+            is_duplicate=True,
+            epoch=epoch,
+        )
+
+    def _cancel(self, cancel: requests.CancelOrder, session: Session) -> None:
+        id_ = cancel.client_order_id
+        order = self.open.get(id_)
+        if order is None:
+            code = "TOO_LATE_TO_CANCEL" if id_ in self.orders else "UNKNOWN_ORDER"
+        elif self._faults.strikes("venue.soft_cancel_reject"):
+            code = "RATE_LIMIT"
+        elif self._faults.strikes("venue.cancel_refused"):
+            code = "TOO_LATE_TO_CANCEL"
+        else:
+            self._end(order, "user")
+            if order.leaves_lots and self._faults.strikes("venue.late_fill"):
+                delay_ns = self._faults.span_ns("venue.late_fill", 3_000 * NS_PER_MS)
+                self._schedule.at(self._schedule.now_ns + delay_ns, self._fill_late, order)
+            return
+        retry_after_ms = self._stream.choice((None, 50, 800)) if code == "RATE_LIMIT" else None
+        session.end.send(
+            events.CancelReject(client_order_id=id_, code=code, retry_after_ms=retry_after_ms, epoch=session.epoch)
+        )
+
+    def _amend(self, amend: requests.Amend, session: Session) -> None:
+        id_ = amend.client_order_id
+        order = self.open.get(id_)
+        code = ""
+        if amend.epoch != self.epoch:
+            code = "STALE_EPOCH"
+        elif order is None:
+            code = "UNKNOWN_ORDER"
+        elif self._faults.strikes("venue.amend_refused"):
+            code = "RATE_LIMIT"
+        if code or order is None:
+            session.end.send(events.AmendReject(client_order_id=id_, code=code, epoch=session.epoch))
+            return
+        order.total_lots = max(amend.total_lots, order.cum_lots)
+        order.price_ticks = amend.price_ticks
+        self._ledger.amend(id_, order.total_lots, amend.price_ticks)
+        if not order.leaves_lots:
+            self._end(order, "self_reduce")
+            return
+        self._execute(
+            events.Amended(
+                exec_seq=self._next(),
+                client_order_id=id_,
+                order_id=order.order_id,
+                total_lots=order.total_lots,
+                price_ticks=order.price_ticks,
+                cum_lots=order.cum_lots,
+                leaves_lots=order.leaves_lots,
+                epoch=self.epoch,
+            )
+        )
+        self._match(order)
+
+    def _cancel_all(self, request: requests.CancelAll, session: Session) -> None:
+        if request.fence == "account":
+            self.epoch += 1
+            if self.session is session:
+                session.epoch = self.epoch
+        ended = []
+        orders = [order for order in self.open.values() if request.symbol in ("", order.place.symbol)]
+        for order in orders:
+            if not self._faults.strikes("venue.fence_leaves_one"):
+                self._end(order, "user")
+                ended.append(order.place.client_order_id)
+        session.end.send(
+            events.FenceDone(
+                request_id=request.request_id,
+                scope=request.fence,
+                symbol=request.symbol,
+                canceled=tuple(ended),
+                exec_seq=len(self.log),
+                epoch=self.epoch,
+            )
+        )
+
+    def _replay(self, request: requests.ReplayFrom, session: Session) -> None:
+        if self._faults.strikes("venue.silent_query"):
+            return
+        start = max(1, request.exec_seq)
+        for frame in self.log[start - 1 :]:
+            session.end.send(msgspec.structs.replace(frame, is_replayed=True, epoch=session.epoch))
+        session.end.send(events.ReplayDone(len(self.log), session.epoch))
+
+    # Answers
+
+    def _status(self, id_: str, asked: events.Asked, epoch: int) -> events.OrderStatus:
+        order = self.orders.get(id_)
+        as_of = len(self.log)
+        if order is None or self._faults.strikes("venue.not_found"):
+            return events.OrderStatus(
+                client_order_id=id_,
+                status="not_found",
+                as_of_exec_seq=as_of,
+                never_seen=order is None,
+                asked=asked,
+                epoch=epoch,
+            )
+        return events.OrderStatus(
+            client_order_id=id_,
+            order_id=order.order_id,
+            status=order.status,
+            as_of_exec_seq=as_of,
+            total_lots=order.total_lots,
+            price_ticks=order.price_ticks,
+            cum_lots=order.cum_lots,
+            asked=asked,
+            epoch=epoch,
+        )
+
+    def _open_orders(self, asked: events.Asked, epoch: int) -> events.OpenOrders:
+        is_complete = not self._faults.strikes("venue.incomplete_list")
+        rows = tuple(
+            events.OpenOrder(
+                client_order_id=id_,
+                order_id=order.order_id,
+                symbol=order.place.symbol,
+                side=order.place.side,
+                total_lots=order.total_lots,
+                price_ticks=order.price_ticks,
+                cum_lots=order.cum_lots,
+            )
+            for id_, order in self.open.items()
+        )
+        return events.OpenOrders(
+            as_of_exec_seq=len(self.log),
+            is_complete=is_complete,
+            orders=rows if is_complete else (),
+            asked=asked,
+            epoch=epoch,
+        )
+
+    def _account(self, asked: events.Asked, epoch: int) -> events.AccountSnapshot:
+        return events.AccountSnapshot(
+            as_of_exec_seq=len(self.log),
+            balances=(events.Balance("USDC", self._ledger.cash_atoms),),
+            positions=tuple(
+                events.VenuePosition(symbol, lots) for symbol, lots in self._ledger.position_lots.items() if lots
+            ),
+            asked=asked,
+            epoch=epoch,
+        )
+
+    def _send_book(self, session: Session, market: Market) -> None:
+        session.end.send(
+            BookSnapshot(
+                symbol=market.symbol,
+                book_seq=market.book_seq,
+                bids=market.bids,
+                asks=market.asks,
+                exchange_ns=self._clock.wall_ns(),
+            )
+        )
+
+    # What happens by itself
+
+    def on_market(self, market: Market) -> None:
+        """The market moved: others trade against what rests in it."""
+        for order in [order for order in self.open.values() if order.place.symbol == market.symbol]:
+            self._match(order)
+            if order.status == "open" and self._faults.strikes("venue.cancels_itself"):
+                self._end(order, "admin")
+
+    def _match(self, order: VenueOrder) -> None:
+        place = order.place
+        market = self.markets[place.symbol]
+        if market.is_crossing(place.side, order.price_ticks):
+            self._fill(order, min(order.leaves_lots, self._stream.randint(1, 300)), order.price_ticks, is_maker=True)
+
+    def _fill(self, order: VenueOrder, lots: int, price_ticks: int, *, is_maker: bool) -> None:
+        while lots:
+            part = min(lots, self._stream.randint(1, 3)) if lots > 1 and self._faults.strikes("venue.dust") else lots
+            lots -= part
+            self._fill_once(order, part, price_ticks, is_maker=is_maker)
+
+    def _fill_once(self, order: VenueOrder, lots: int, price_ticks: int, *, is_maker: bool) -> None:
+        place, instrument = order.place, self.markets[order.place.symbol].instrument
+        if self._faults.strikes("venue.overfill"):
+            lots = order.leaves_lots + 1 + self._stream.randrange(5)
+        order.cum_lots += lots
+        value_atoms = instrument.notional_atoms(lots, price_ticks)
+        fee_ppm = instrument.maker_fee_ppm if is_maker else instrument.taker_fee_ppm
+        fee_atoms = -(-value_atoms * fee_ppm // PPM)
+        leaves_lots = max(0, order.leaves_lots)
+        fill = events.Fill(
+            exec_seq=self._next(),
+            symbol=place.symbol,
+            client_order_id=place.client_order_id,
+            order_id=order.order_id,
+            trade_id=f"t{len(self._trades) + 1}",
+            side=place.side,
+            lots=lots,
+            price_ticks=price_ticks,
+            is_maker=is_maker,
+            fee=fee_atoms,
+            fee_currency=instrument.quote,
+            cum_lots=order.cum_lots,
+            leaves_lots=leaves_lots,
+            epoch=self.epoch,
+        )
+        self._trades.append(fill)
+        self._ledger.trade(place.client_order_id, fill.trade_id, place.symbol, place.side, lots, value_atoms, fee_atoms)
+        if leaves_lots == 0 and order.status == "open":
+            order.status = "filled"
+            self.open.pop(place.client_order_id, None)
+            self._ledger.end(place.client_order_id)
+        self._execute(fill)
+
+    def _fill_late(self, order: VenueOrder) -> None:
+        """A trade that was made before the cancel and is told behind its answer."""
+        self._ledger.uncountable_lots += order.leaves_lots
+        self._fill_once(order, self._stream.randint(1, order.leaves_lots), order.price_ticks, is_maker=True)
+
+    def phantom_fill(self) -> None:
+        """A fill for an order that nobody ever sent."""
+        symbol = self._stream.choice(sorted(self.markets))
+        place = requests.Place(
+            client_order_id="GHOST",
+            symbol=symbol,
+            side=Side.BUY,
+            order_type=OrderType.LIMIT,
+            lots=7,
+            price_ticks=self.markets[symbol].ask_ticks,
+            expire_ns=0,
+            epoch=self.epoch,
+        )
+        self._fill_once(VenueOrder(place, "v0", 7, place.price_ticks, "filled"), 7, place.price_ticks, is_maker=False)
+
+    def bust(self) -> None:
+        """Take back one of the last trades."""
+        candidates = [fill for fill in self._trades[-20:] if self._ledger.trades[fill.trade_id]]
+        if candidates:
+            fill = self._stream.choice(candidates)
+            value_atoms = self.markets[fill.symbol].instrument.notional_atoms(fill.lots, fill.price_ticks)
+            self._ledger.bust(fill.trade_id, fill.symbol, fill.side, fill.lots, value_atoms, fill.fee)
+            self._execute(events.TradeBusted(exec_seq=self._next(), trade_id=fill.trade_id, lots=0, epoch=self.epoch))
+
+    def _end(self, order: VenueOrder, reason: str) -> None:
+        id_ = order.place.client_order_id
+        order.status = "expired" if reason == "expired" else "canceled"
+        self.open.pop(id_, None)
+        self._ledger.end(id_)
+        self._execute(
+            events.Canceled(
+                exec_seq=self._next(),
+                client_order_id=id_,
+                order_id=order.order_id,
+                cum_lots=order.cum_lots,
+                reason=reason,
+                epoch=self.epoch,
+            )
+        )
+
+    def _reject(self, session: Session, id_: str, code: str) -> None:
+        session.end.send(events.Reject(client_order_id=id_, code=code, epoch=session.epoch))
+
+    def _next(self) -> int:
+        return len(self.log) + 1
+
+    def _execute(self, frame: Any) -> None:
+        self.log.append(frame)
+        if self.session is not None:
+            self.session.end.send(frame)
