@@ -104,9 +104,7 @@ class GuardLink:
                 raise
         finally:
             os.close(memory)
-        return cls(
-            connection, progress, welcome, run_epoch=run_epoch, build=build, listener=listener, clock=clock
-        )
+        return cls(connection, progress, welcome, run_epoch=run_epoch, build=build, listener=listener, clock=clock)
 
     def store_progress(self, event_seq: int, crc: int) -> None:
         """After every completed step: where the core stands."""

@@ -56,9 +56,7 @@ def encode_hello(*, run_epoch: int, event_seq: int, digest: bytes, build: bytes,
     return _HELLO.pack(HELLO, VERSION, 0, run_epoch, event_seq, digest, build, run.encode()[:64])
 
 
-def encode_beat(
-    figures: Figures, *, run_epoch: int, seq: int, monotonic_ns: int, build: bytes, key: bytes
-) -> bytes:
+def encode_beat(figures: Figures, *, run_epoch: int, seq: int, monotonic_ns: int, build: bytes, key: bytes) -> bytes:
     body = _BEAT.pack(
         BEAT,
         VERSION,

@@ -65,7 +65,7 @@ class Peer:
         try:
             reply = self._reply(method, target or "/", body, headers)
             raw = b""
-            while chunk := reply.read1(_CHUNK_BYTES):
+            while chunk := reply.read(_CHUNK_BYTES):
                 raw += chunk
                 if len(raw) > ANSWER_BYTES_MAX:
                     raise PeerFault(f"{self.host} answers more than {ANSWER_BYTES_MAX} bytes")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from agent.guard.order_ids import IssuedIds
+from agent.guard.order_ids import IssuedIds, parse
 from agent.guard.protocol import NO_VENUE, Beat, Bye, Hello
 from agent.guard.truth import Truth
 
@@ -178,9 +178,8 @@ class Watch:
     def on_truth(self, truth: Truth, now_ns: int) -> Trip | None:
         """What the venue says, read with the guard's own key."""
         if self.state == "left":
-            if truth.is_complete and truth.open_order_ids:
-                return self.stop("orders_left", f"{len(truth.open_order_ids)} orders are open, and no agent is linked")
-            return None
+            left = [name for name in truth.open_order_ids if parse(name) is not None]
+            return self.stop("orders_left", f"{len(left)} orders of an agent, and none is linked") if left else None
         beat = self.last_beat
         if self.state != "armed" or beat is None:
             return None
