@@ -24,6 +24,8 @@ from agent.core.orders.trades import bust, knows_trade
 MAX_HELD = 10_000
 """Frames held behind a gap; more, and the gap is not worth waiting for."""
 MAX_REPLAY_FAILURES = 2
+MAX_GIVEN_UP = 3
+"""Connections in a row that could not close the same gap; then the venue has lost what we need."""
 
 
 class Ingress:
@@ -76,7 +78,7 @@ class Ingress:
             return
         state.is_replay_asked = False
         out.effects.append(DisarmTimer("replay"))
-        if event.to_exec_seq > state.cursor or state.held:
+        if max(event.to_exec_seq, state.hello_seq) > state.cursor or state.held:
             self._failed("a replay left a gap", stamp, out)
         else:
             state.replay_failures = 0
@@ -136,4 +138,9 @@ class Ingress:
         state.replay_failures = 0
         detail = f"{what}: executions are known up to {state.cursor}, told of up to {state.seen_seq}"
         out.effects.append(Alarm("critical", "EXECUTIONS_MISSING", "", detail))
+        if state.given_up_at != state.cursor:
+            state.given_up_at, state.given_up = state.cursor, 0
+        state.given_up += 1
+        if state.given_up >= MAX_GIVEN_UP:
+            out.halts.append(("EXECUTIONS_MISSING", detail))
         out.effects.append(Reconnect(detail))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from agent.core.effects.control import Alarm, DisarmTimer
-from agent.core.effects.orders import CancelAll
+from agent.core.effects.orders import CancelAll, Reconnect
 from agent.core.events import Stamp
 from agent.core.events.orders import (
     Amended,
@@ -220,6 +220,10 @@ class OwnOrders:
         if found is not None:
             yield from (order for order in found.live.values() if order.state not in FINAL)
 
+    def all_live(self) -> tuple[Order, ...]:
+        """Every order that is not final, in order of issue."""
+        return tuple(order for order in self.state.live.values() if order.state not in FINAL)
+
     def resting_prices(self, symbol: str, side: Side) -> Iterator[int]:
         """Prices at which an order of ours may rest, one that an amendment is under way to included."""
         for order in self.live(symbol):
@@ -231,6 +235,10 @@ class OwnOrders:
     def report_missing(self, order: Order, stamp: Stamp, out: Outcome) -> None:
         """A complete list does not name it: that is a reason to ask, and no proof."""
         self._machine.react(order, ROWS["nf_weak"], stamp, out)
+
+    def replay_again(self, stamp: Stamp, out: Outcome) -> None:
+        """Ask for executions beyond the last one, because something does not add up."""
+        self._machine.ask_replay(stamp, out)
 
     # Inside
 
@@ -287,6 +295,13 @@ class OwnOrders:
 
     def _on_up(self, event: SessionUp, stamp: Stamp, out: Outcome) -> None:
         state = self.state
+        if not event.acknowledges:
+            return
+        if event.epoch <= state.epoch:
+            detail = f"the hello names epoch {event.epoch} after {state.epoch}"
+            out.effects.append(Alarm("critical", "EPOCH_DID_NOT_RISE", "", detail))
+            out.effects.append(Reconnect(detail))
+            return
         if not state.is_started:
             state.is_started = True
             state.cursor = event.last_exec_seq
@@ -297,6 +312,7 @@ class OwnOrders:
         state.is_up, state.is_live = True, False
         state.epoch = event.epoch
         state.server_offset_ns = event.server_offset_ns
+        state.hello_seq = event.last_exec_seq
         state.seen_seq = max(state.seen_seq, event.last_exec_seq)
         state.is_replay_asked = False
         state.replay_failures = 0

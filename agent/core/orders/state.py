@@ -86,12 +86,17 @@ class OrdersState(msgspec.Struct, kw_only=True):
     """The account's executions are followed from some sequence on."""
     cursor: int = 0
     """The last execution applied."""
+    hello_seq: int = 0
+    """The last execution as of the session's hello; a replay must reach it."""
     seen_seq: int = 0
     """The highest execution that anything has told of."""
     held: dict[int, ExecutionFrame] = {}
     """Frames that came before their turn."""
     is_replay_asked: bool = False
     replay_failures: int = 0
+    given_up_at: int = -1
+    """The cursor at which a connection was given up last, and how many have been there."""
+    given_up: int = 0
     live: dict[str, Order] = {}
     """Every order that is not final, or owes fills; in order of issue."""
     closed: dict[str, Closed] = {}
