@@ -67,6 +67,15 @@ class DevnetRequest(msgspec.Struct, frozen=True, kw_only=True):
     """manual: a block comes only when somebody asks the node for one. A case has its one block so in any event."""
 
 
+class SimulatedVenueRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`mev-agent devnet purpleflea`. Port 0 is a free one."""
+
+    port: int = 0
+    seed: int = 0
+    faults: Path | None = None
+    """A TOML or JSON file of faults; docs/reference/purpleflea-venue.md has the knobs."""
+
+
 class InspectRequest(msgspec.Struct, frozen=True, kw_only=True):
     """`mev-agent inspect`: `subject` is an opportunity's id, a hash, or a block number."""
 

@@ -11,7 +11,7 @@ from agent.cli.command import agent_command, work
 from agent.cli.options import world_of, world_options
 from agent.cli.output import Output
 from agent.cli.root import HELP_NAMES
-from agent.requests import DevnetRequest
+from agent.requests import DevnetRequest, SimulatedVenueRequest
 
 
 @click.group("devnet", context_settings={"help_option_names": HELP_NAMES})
@@ -53,4 +53,22 @@ def up(
     return int(start(request, output.say, output.show))
 
 
+@agent_command(
+    "purpleflea",
+    schema="devnet-purpleflea",
+    examples=("mev-agent devnet purpleflea", "mev-agent devnet purpleflea --port 8600 --seed 7 --faults faults.toml"),
+)
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the venue; a free one if left out.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the order flow, the keys and the faults.")
+@click.option(
+    "--faults", type=click.Path(dir_okay=False, path_type=Path), help="TOML or JSON file of faults to put in."
+)
+def purpleflea(output: Output, port: int, seed: int, faults: Path | None) -> int:
+    """Start a simulated Purple Flea venue and keep it until Ctrl-C; print its URLs and keys."""
+    start = work("agent.session.devnet", "purpleflea")
+    request = SimulatedVenueRequest(port=port, seed=seed, faults=faults)
+    return int(start(request, output.say, output.show))
+
+
 command.add_command(up)
+command.add_command(purpleflea)

@@ -1,4 +1,4 @@
-"""`mev-agent devnet up`: a world that other programs use, until somebody stops it.
+"""`mev-agent devnet`: a world or a venue that other programs use, until somebody stops it.
 
 Everything printed is public by construction: the keys are functions of a name and a seed, and open nothing elsewhere.
 """
@@ -17,6 +17,7 @@ from agent.devnet.fork_world import ForkWorld
 from agent.devnet.front import Front
 from agent.devnet.identities import Identities, throwaway_secret
 from agent.devnet.mempool import Mempool
+from agent.devnet.purpleflea import PurpleFleaVenue, load_faults
 from agent.devnet.relay import Relay
 from agent.devnet.slice.flow import SliceFlow
 from agent.devnet.slice_run import SliceWorld
@@ -24,7 +25,7 @@ from agent.engine.executor import Executor
 from agent.errors import SetupError
 from agent.eth.hexes import address_text, to_data
 from agent.eth.units import SLOT_S
-from agent.requests import Answer, DevnetRequest, Say
+from agent.requests import Answer, DevnetRequest, Say, SimulatedVenueRequest
 
 WATCH_S = 1.0
 """How often it is checked that anvil still lives."""
@@ -220,3 +221,49 @@ def _lines(found: dict[str, Any]) -> Sequence[str]:
         "  keys      throw-away, public by construction: never send anything of worth to them",
         *(f"    {key['name']:<11} {key['address']}  {key['private_key']}" for key in found["keys"]),
     ]
+
+
+def purpleflea(request: SimulatedVenueRequest, say: Say, show: Callable[[Answer], int]) -> int:
+    """Start the simulated venue, show where it is and one account's keys, and keep it; ends only by a signal.
+
+    Raises SetupError where the port is taken, ConfigError where the file of faults is wrong.
+    """
+    return asyncio.run(_purpleflea(request, say, show))
+
+
+async def _purpleflea(request: SimulatedVenueRequest, say: Say, show: Callable[[Answer], int]) -> int:
+    faults = load_faults(request.faults) if request.faults is not None else ()
+    async with PurpleFleaVenue(port=request.port, seed=request.seed, faults=faults) as venue:
+        show(_venue_answer(venue, request.seed, len(faults)))
+        say("Ctrl-C ends it")
+        await asyncio.Event().wait()
+    return 0
+
+
+def _venue_answer(venue: PurpleFleaVenue, seed: int, faults: int) -> Answer:
+    account = venue.create_account()
+    keys = [
+        {"name": name, "id": pair.key_id, "secret": pair.secret}
+        for name, pair in (("owner", account.owner), ("agent", account.trade), ("guard", account.guard))
+    ]
+    found: dict[str, Any] = {
+        "ws_url": venue.ws_url,
+        "http_url": venue.http_url,
+        "books_url": f"{venue.http_url}/books",
+        "admin_token": venue.admin_token,
+        "symbols": [market.symbol for market in venue.terms.markets],
+        "agent_id": account.agent_id,
+        "keys": keys,
+        "seed": seed,
+        "faults": faults,
+    }
+    lines = [
+        f"DEVNET  simulated Purple Flea venue, {', '.join(found['symbols'])}, seed {seed}, {faults} faults",
+        f"  socket    {venue.ws_url}",
+        f"  rest      {venue.http_url}",
+        f"  books     {found['books_url']}   (header X-Admin-Token: {venue.admin_token})",
+        f"  account   {account.agent_id} with {venue.terms.funds} {venue.terms.markets[0].instrument.quote}",
+        "  keys      public by construction: they open nothing elsewhere",
+        *(f"    {key['name']:<6} {key['id']}  {key['secret']}" for key in keys),
+    ]
+    return Answer(data=found, text="\n".join(lines))

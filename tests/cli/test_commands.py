@@ -14,6 +14,7 @@ RELIED_ON = {
     "--builder-order --pace --seed --report --out --live",
     "survey": "--case --assume --report",
     "devnet up": "--case --slice --fork-url --port --relay-port",
+    "devnet purpleflea": "--port --seed --faults --json",
     "inspect": "--run --case",
     "capture": "--rpc-url --out",
     "spreads": "--case --slice --fork-url --rpc-url --watch",

@@ -18,6 +18,7 @@ ENOUGH: dict[str, list[str]] = {
     "survey": ["--case", "missing.json"],
     "run": ["--case", "missing.json", "--slice"],
     "devnet up": ["--case", "missing.json", "--slice"],
+    "devnet purpleflea": ["--faults", "missing.toml"],
     "spreads": ["--case", "missing.json", "--slice"],
     "inspect": ["x", "--run", "r", "--case", "c"],
     "capture": ["0", "--rpc-url", "http://127.0.0.1:1", "--out", "x"],

@@ -60,6 +60,17 @@ def test_a_devnet_stands_until_it_is_stopped(number: int, code: int, tmp_path: P
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_simulated_venue_stands_until_it_is_stopped(number: int, code: int, tmp_path: Path) -> None:
+    process = started(tmp_path, "devnet", "purpleflea", "--json")
+    assert process.stdout is not None
+    document = json.loads(process.stdout.readline())
+    assert document["ok"] is True
+    ended, out, err = stopped(process, number)
+    assert (ended, out) == (code, "")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_signal_during_the_imports_is_one_like_any_other(number: int, code: int, tmp_path: Path) -> None:
     # A module that is imported by the command and sends the signal from inside its own import.
     program = (

@@ -42,7 +42,7 @@ class KeyStore:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._count = 0
+        self._secrets = 0
         self.keys: dict[str, Key] = {}
         self._by_digest: dict[bytes, tuple[Key, int | None]] = {}
 
@@ -57,9 +57,8 @@ class KeyStore:
         now_ns: int = 0,
     ) -> tuple[Key, str]:
         """A new key and its secret."""
-        self._count += 1
         key = Key(
-            key_id=f"key_{self._count:06d}",
+            key_id=f"key_{len(self.keys) + 1:06d}",
             account=account,
             label=label,
             scopes=frozenset(scopes),
@@ -92,8 +91,8 @@ class KeyStore:
         return [key for key in self.keys.values() if key.account == account and not key.is_deleted]
 
     def _new_secret(self, key: Key) -> str:
-        self._count += 1
-        secret = "pf_sim_" + hashlib.sha256(f"purpleflea {self._seed} {self._count}".encode()).hexdigest()[:48]
+        self._secrets += 1
+        secret = "pf_sim_" + hashlib.sha256(f"purpleflea {self._seed} {self._secrets}".encode()).hexdigest()[:48]
         self._by_digest[_digest(secret)] = (key, None)
         return secret
 

@@ -84,12 +84,12 @@ def load_faults(path: Path) -> tuple[Fault, ...]:
         data = path.read_bytes()
         value = tomllib.loads(data.decode()) if path.suffix == ".toml" else msgspec.json.decode(data)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"the faults of {path} cannot be read: {error}", code="E_FAULTS") from None
+        raise ConfigError(f"the faults of {path} cannot be read: {error}") from None
     rows = value.get("fault", []) if isinstance(value, dict) else value
     if not isinstance(rows, list):
-        raise ConfigError(f"{path} holds no list of faults", code="E_FAULTS", hint="[[fault]] in TOML, a list in JSON")
+        raise ConfigError(f"{path} holds no list of faults", hint="[[fault]] in TOML, a list in JSON")
     return read_faults(rows)
 
 
 def _wrong(index: int, text: str) -> ConfigError:
-    return ConfigError(f"fault {index + 1}: {text}", code="E_FAULTS", hint="docs/reference/purpleflea-venue.md")
+    return ConfigError(f"fault {index + 1}: {text}", hint="docs/reference/purpleflea-venue.md")
