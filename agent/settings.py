@@ -14,11 +14,11 @@ from agent.eth.units import Address
 
 Mode = Literal["devnet", "shadow", "live"]
 Venue = Literal["onchain", "purpleflea"]
-ReferenceKind = Literal["env", "file", "keystore", "literal"]
+ReferenceKind = Literal["env", "file", "keystore", "keyring", "literal"]
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """Where a value lies that must not stand in a config: an environment variable, a file, a keystore.
+    """Where a value lies that must not stand in a config: an environment variable, a file, a keystore, a keyring.
 
     `literal` is for addresses of nodes, which may stand in the file; its text may still hold a provider's key, so
     it is shown without path and query.
@@ -70,12 +70,35 @@ class OnchainSettings(msgspec.Struct, frozen=True):
     max_hops: int
 
 
+class PathSettings(msgspec.Struct, frozen=True):
+    """Where one of the venue's requests goes, below `rest_url`."""
+
+    name: str
+    path: str
+
+
 class PurpleFleaSettings(msgspec.Struct, frozen=True):
-    """The order-book venue."""
+    """The order-book venue. Its own limits hold where they are smaller than the ones here."""
 
     ws_url: str
+    rest_url: str
+    auth: Literal["x-api-key", "bearer"]
     api_key: Reference | None
     symbols: tuple[str, ...]
+    book_depth: int
+    orders_per_s: int
+    cancels_per_s: int
+    max_open: int
+    reads_per_minute: int
+    self_trade: Literal["cancel_taker", "cancel_maker", "cancel_both"]
+    cancel_on_disconnect: bool
+    cod_grace_ms: int
+    book_silence_ms: int
+    late_ms: int
+    malformed_per_minute: int
+    connect_within_ms: int
+    faucet: bool
+    paths: tuple[PathSettings, ...]
 
 
 class ObserveSettings(msgspec.Struct, frozen=True):

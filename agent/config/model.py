@@ -5,7 +5,9 @@ The descriptions are the source of `mev-agent init`, of the JSON Schema and of d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
@@ -54,6 +56,33 @@ def _secret(value: object) -> object:
     return reference
 
 
+def _api_key(value: object) -> object:
+    """The same for the key of an account, which is no file that signs."""
+    reference = _reference(value, ("env", "file", "keyring"))
+    if reference is None or (reference.kind == "keyring" and not all(reference.name.partition("/"))):
+        raise _wrong(
+            'must say where the key lies: "file:PATH", "env:NAME" or "keyring:SERVICE/USER"; never the key itself'
+        )
+    return reference
+
+
+def _venue_url(schemes: tuple[str, str]) -> Callable[[object], object]:
+    """An address of the venue; plain text only on this machine, since the key goes there."""
+
+    def checked(value: object) -> object:
+        if not isinstance(value, str):
+            raise _wrong("must be a URL")
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+        if parts.scheme not in schemes or not host or parts.username is not None:
+            raise _wrong(f"must be a URL ({' or '.join(schemes)}) without a user name")
+        if parts.scheme == schemes[0] and host not in ("localhost", "::1") and not host.startswith("127."):
+            raise _wrong(f"must be {schemes[1]}: plain text is for this machine alone")
+        return value
+
+    return checked
+
+
 def _node(value: object) -> object:
     """A node's address, or where it lies."""
     reference = _reference(value, ("env", "file"))
@@ -64,7 +93,7 @@ def _node(value: object) -> object:
     raise _wrong('must be a URL (http, https, ws, wss), "env:NAME" or "file:PATH"')
 
 
-def _reference(value: object, kinds: tuple[Literal["env", "file", "keystore"], ...]) -> Reference | None:
+def _reference(value: object, kinds: tuple[Literal["env", "file", "keystore", "keyring"], ...]) -> Reference | None:
     if isinstance(value, Reference):
         return value
     for kind in kinds:
@@ -81,6 +110,9 @@ AddressText = Annotated[
     PlainSerializer(lambda raw: address_text(Address(raw)), return_type=str, when_used="json"),
 ]
 Secret = Annotated[Reference, BeforeValidator(_secret, json_schema_input_type=str)]
+ApiKey = Annotated[Reference, BeforeValidator(_api_key, json_schema_input_type=str)]
+SocketUrl = Annotated[str, BeforeValidator(_venue_url(("ws", "wss")))]
+RequestUrl = Annotated[str, BeforeValidator(_venue_url(("http", "https")))]
 NodeUrl = Annotated[Reference, BeforeValidator(_node, json_schema_input_type=str)]
 
 
@@ -144,12 +176,58 @@ class Onchain(Section):
         return self
 
 
-class PurpleFlea(Section):
-    """The order-book venue."""
+class Path(Section):
+    """Where one of the venue's requests goes."""
 
-    ws_url: str = Field("wss://purpleflea.com/trading-api/ws", description="Its WebSocket.")
-    api_key: Secret | None = Field(None, description="The account's key.")
-    symbols: list[str] = Field(["ETH-USDC"], min_length=1, description="What is traded.")
+    name: Literal[
+        "time",
+        "instruments",
+        "orders",
+        "executions",
+        "positions",
+        "balances",
+        "deadman",
+        "cod",
+        "keys",
+        "faucet",
+    ] = Field(description="What is asked for.")
+    path: str = Field(pattern=r"^/[A-Za-z0-9/_.-]*$", max_length=128, description="The path below rest_url.")
+
+
+class PurpleFlea(Section):
+    """The order-book venue. Its own limits hold where they are smaller than the ones here."""
+
+    ws_url: SocketUrl = Field("wss://purpleflea.com/trading-api/ws", description="Its WebSocket.")
+    rest_url: RequestUrl = Field("https://trading.purpleflea.com", description="Its requests beside the WebSocket.")
+    auth: Literal["x-api-key", "bearer"] = Field("x-api-key", description="The header that carries the key.")
+    api_key: ApiKey | None = Field(
+        None, description="Where the account's key lies: a file, a variable, or the system's keyring."
+    )
+    symbols: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,64}$")]] = Field(
+        ["ETH-USDC"], min_length=1, description="What is traded."
+    )
+    book_depth: int = Field(50, ge=1, le=50, description="Levels of a book on each side.")
+    orders_per_s: int = Field(50, ge=1, le=1_000, description="Most orders in a second.")
+    cancels_per_s: int = Field(100, ge=1, le=2_000, description="Most cancels in a second.")
+    max_open: int = Field(200, ge=1, le=10_000, description="Most open orders.")
+    reads_per_minute: int = Field(60, ge=1, le=6_000, description="Most requests beside the WebSocket in a minute.")
+    self_trade: Literal["cancel_taker", "cancel_maker", "cancel_both"] = Field(
+        "cancel_taker", description="What ends where two of our own orders would meet."
+    )
+    cancel_on_disconnect: bool = Field(True, description="The venue cancels our orders when the connection ends.")
+    cod_grace_ms: int = Field(0, ge=0, le=10_000, description="How long it waits before it does.")
+    book_silence_ms: int = Field(
+        5_000, ge=100, le=120_000, description="A book without news for so long is asked for anew."
+    )
+    late_ms: int = Field(
+        2_000, ge=50, le=60_000, description="Prices older than this by the venue's clock are dropped."
+    )
+    malformed_per_minute: int = Field(
+        20, ge=1, le=1_000, description="More frames than this that cannot be read end the connection."
+    )
+    connect_within_ms: int = Field(10_000, ge=100, le=60_000, description="How long a connection may take to open.")
+    faucet: bool = Field(False, description="Whether start funds may be claimed from the venue's faucet.")
+    paths: list[Path] = Field([], description="Where the venue's requests are, if not where the contract has them.")
 
 
 class Observe(Section):

@@ -60,12 +60,15 @@ def written(name: str, value: Any) -> str:
         "relay_identity": '"keystore:relay1"',
         "executor": '"0x0000000000000000000000000000000000000000"',
         "api_key": '"file:/run/credentials/purpleflea_api_key"',
+        "paths": '[{ name = "time", path = "/v1/time" }]',
         "endpoints": '[{ name = "local", url = "http://127.0.0.1:9000" }]',
     }
     if value is None or value == []:
         return examples[name]
     if isinstance(value, str):
         return f'"{value}"'
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, bytes):
         return f'"{address_text(Address(value))}"'
     if isinstance(value, list):
