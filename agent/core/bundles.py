@@ -16,7 +16,6 @@ import msgspec
 from agent.core.codes import Code
 from agent.core.effects import Effect
 from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
-from agent.core.effects.control import Stop
 from agent.core.errors import ContradictoryEvent
 from agent.core.events.chain import (
     BundleEnded,
@@ -28,8 +27,8 @@ from agent.core.events.chain import (
     Superseded,
     TargetGone,
 )
-from agent.core.events.control import HaltAsked
 from agent.core.limits import MAX_OPEN_IDS, RiskLimits
+from agent.core.standing import Standing
 
 SECONDS_PER_DAY = 86_400
 
@@ -46,20 +45,16 @@ class _Opportunity(msgspec.Struct):
 class BundleDesk:
     """Decides what may be done with an opportunity. Holds no clock, no randomness and no I/O."""
 
-    __slots__ = ("_day", "_gas_paid_today_wei", "_halted", "_head", "_limits", "_open", "_quarantined")
+    __slots__ = ("_day", "_gas_paid_today_wei", "_head", "_limits", "_open", "_quarantined", "_standing")
 
-    def __init__(self, limits: RiskLimits) -> None:
+    def __init__(self, limits: RiskLimits, standing: Standing) -> None:
         self._limits = limits
+        self._standing = standing
         self._head: HeadSeen | None = None
-        self._halted: HaltAsked | None = None
         self._open: dict[str, _Opportunity] = {}
         self._quarantined: set[str] = set()
         self._day = 0
         self._gas_paid_today_wei = 0
-
-    @property
-    def is_halted(self) -> bool:
-        return self._halted is not None
 
     @property
     def exposure_wei(self) -> int:
@@ -68,7 +63,7 @@ class BundleDesk:
             entry.executed.gas_limit_cost_wei for entry in self._open.values() if entry.is_live and entry.executed
         )
 
-    def step(self, event: ChainEvent | HaltAsked) -> tuple[Effect, ...]:
+    def step(self, event: ChainEvent) -> tuple[Effect, ...]:
         """The effects of one event. Raises ContradictoryEvent on a defect of the shell."""
         match event:
             case OpportunityFound():
@@ -85,8 +80,6 @@ class BundleDesk:
                 return self._on_target_gone(event)
             case Superseded():
                 return self._on_superseded(event)
-            case HaltAsked():
-                return self._on_halt(event)
 
     def _on_head(self, head: HeadSeen) -> tuple[Effect, ...]:
         self._head = head
@@ -108,8 +101,8 @@ class BundleDesk:
         return (Execute(found.id),)
 
     def _refuse_found(self, found: OpportunityFound) -> tuple[Code, str] | None:
-        if self._halted is not None:
-            return Code.HALTED, f"by {self._halted.by}"
+        if self._standing.is_halted:
+            return Code.HALTED, f"by {self._standing.halted_by}"
         if self._head is None or found.head_hash != self._head.block_hash:
             return Code.STALE_STATE, f"found at {found.head_hash}"
         if self._is_open(found):
@@ -147,8 +140,8 @@ class BundleDesk:
         return (Hold(executed.id, executed.value_wei - executed.gas_cost_wei - executed.bid_wei),)
 
     def _refuse_executed(self, executed: CandidateExecuted) -> tuple[Code, str] | None:
-        if self._halted is not None:
-            return Code.HALTED, f"by {self._halted.by}"
+        if self._standing.is_halted:
+            return Code.HALTED, f"by {self._standing.halted_by}"
         if executed.refused:
             return Code.SIM_REFUSED, executed.refused
         if executed.missing:
@@ -178,8 +171,8 @@ class BundleDesk:
             if executed is None or not entry.is_held:
                 raise ContradictoryEvent(f"{id_} was selected without having passed")
             at_risk_wei = exposure_wei + executed.gas_limit_cost_wei
-            if self._halted is not None:
-                effects.append(Drop(id_, Code.HALTED, f"by {self._halted.by}"))
+            if self._standing.is_halted:
+                effects.append(Drop(id_, Code.HALTED, f"by {self._standing.halted_by}"))
             elif live >= self._limits.max_bundles_per_block:
                 effects.append(Drop(id_, Code.RATE, f"{live} of {self._limits.max_bundles_per_block} bundles"))
             elif at_risk_wei > self._limits.max_exposure_wei:
@@ -225,8 +218,6 @@ class BundleDesk:
             raise ContradictoryEvent(f"nothing is known of {id_}")
         return entry
 
-    def _on_halt(self, halt: HaltAsked) -> tuple[Effect, ...]:
-        if self._halted is None:
-            self._halted = halt
-        cancels = [Cancel(id_, "halted") for id_, entry in self._open.items() if entry.is_live]
-        return (*cancels, Stop(halt.by, halt.reason))
+    def halt(self) -> tuple[Effect, ...]:
+        """Everything was halted: what lives is withdrawn."""
+        return tuple(Cancel(id_, "halted") for id_, entry in self._open.items() if entry.is_live)

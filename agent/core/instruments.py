@@ -33,6 +33,10 @@ class OrderType(StrEnum):
     POST_ONLY = "post_only"
 
 
+TAKING = frozenset({OrderType.MARKET, OrderType.IOC, OrderType.FOK})
+"""Types that trade at once or not at all."""
+
+
 class TradingStatus(StrEnum):
     """What the venue lets orders of an instrument do."""
 

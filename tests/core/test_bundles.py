@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from agent.core import bundles
-from agent.core.bundles import BundleDesk
 from agent.core.codes import Code
 from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
 from agent.core.effects.control import Stop
 from agent.core.errors import ContradictoryEvent
+from agent.core.events import Event, Stamp
 from agent.core.events.chain import (
     BundleEnded,
     CandidateExecuted,
@@ -22,6 +22,7 @@ from agent.core.events.chain import (
 )
 from agent.core.events.control import HaltAsked
 from agent.core.limits import RiskLimits
+from agent.core.step import Core
 
 HEAD = HeadSeen(number=100, block_hash="0xaa", parent_hash="0x99", timestamp_s=86_400 * 20_000, next_base_fee_wei=10)
 FOUND = OpportunityFound(
@@ -52,8 +53,27 @@ EXECUTED = CandidateExecuted(
 LIMITS = RiskLimits(min_net_wei=100, max_gas_wei_per_day=1_000, max_exposure_wei=400, max_bundles_per_block=2)
 
 
-def core_at_head(limits: RiskLimits = LIMITS) -> BundleDesk:
-    core = BundleDesk(limits)
+class Chain:
+    """The core of a chain alone; what it decides of bundles hangs on no stamp."""
+
+    def __init__(self, limits: RiskLimits) -> None:
+        self.core = Core(limits)
+
+    def step(self, event: Event) -> tuple[object, ...]:
+        return self.core.step(event, Stamp(0, 0, 0))
+
+    @property
+    def is_halted(self) -> bool:
+        return self.core.is_halted
+
+    @property
+    def exposure_wei(self) -> int:
+        assert self.core.bundles is not None
+        return self.core.bundles.exposure_wei
+
+
+def core_at_head(limits: RiskLimits = LIMITS) -> Chain:
+    core = Chain(limits)
     assert core.step(HEAD) == ()
     return core
 
@@ -64,7 +84,7 @@ def drop_code(effects: tuple[object, ...]) -> Code:
     return effect.code
 
 
-def held(core: BundleDesk, id_: str, *, head: str = "0xaa", **changes: int) -> None:
+def held(core: Chain, id_: str, *, head: str = "0xaa", **changes: int) -> None:
     assert core.step(msgspec.structs.replace(FOUND, id=id_, head_hash=head)) == (Execute(id_),)
     (effect,) = core.step(msgspec.structs.replace(EXECUTED, id=id_, head_hash=head, **changes))
     assert isinstance(effect, Hold)

@@ -59,6 +59,12 @@ class OperatorCommand(msgspec.Struct, frozen=True, tag="operator", kw_only=True)
     value: int = 0
 
 
+class StrategyAlive(msgspec.Struct, frozen=True, tag="strategy_alive"):
+    """A strategy has seen what became of its orders; without it, it may enter only so many times."""
+
+    strategy: str
+
+
 ControlEvent = (
     HaltAsked | TimerFired | GuardPulse | GuardGone | JournalHealth | ClockStepped | ClockAgreed | OperatorCommand
 )

@@ -1,0 +1,1 @@
+"""The order-book half of the core: from a wish to an order, and from evidence to the books."""

@@ -1,0 +1,269 @@
+"""The desk: every event of an order-book venue, one handler each.
+
+Theory of operation. A step first brings time up to the event's stamp (the day, pauses, the queue), under the prices that
+held until then. Then the event has its handler, which adds to one list of effects: the order table's, then what the
+books and breakers say of it, then what signals make of a new touch. Whatever is asked for goes through `Placing`,
+whatever is proved through the order table and `Settling`; the session says when orders may go out at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agent.core.accounts.accounts import Accounts
+from agent.core.codes import Code
+from agent.core.desk.placing import CANCEL_TIMER, RATE_TIMER, SIGNALS_TIMER, Placing
+from agent.core.desk.settings import DeskSettings
+from agent.core.desk.settling import Settling
+from agent.core.desk.state import DeskState
+from agent.core.effects import Effect
+from agent.core.effects.control import Alarm, ArmTimer
+from agent.core.effects.orders import Refuse, Resynchronise
+from agent.core.events import Event, Stamp
+from agent.core.events.control import ClockStepped, OperatorCommand, StrategyAlive, TimerFired
+from agent.core.events.market import (
+    BookDelta,
+    BookSnapshot,
+    BookStale,
+    InstrumentDefined,
+    MarketTick,
+    SignalIn,
+    TradePrint,
+)
+from agent.core.events.orders import (
+    AccountSnapshot,
+    AmendRequested,
+    CancelRequested,
+    Flow,
+    OrderEvent,
+    PlaceRequested,
+    SessionDown,
+    SessionUp,
+    TradeBusted,
+)
+from agent.core.instruments import Side
+from agent.core.orders.orders import OwnOrders
+from agent.core.orders.outcome import Outcome
+from agent.core.orders.state import OrdersState
+from agent.core.risk.breakers.aggregate import DAY_NS, Breakers
+from agent.core.risk.profiles import PROFILES
+from agent.core.risk.rate import RateQueue
+from agent.core.session import Session, SessionState
+from agent.core.signals.store import SignalBook, SignalState
+from agent.core.standing import Standing
+
+BEAT = "beat"
+
+
+class OrderDesk:
+    """One account at one venue."""
+
+    def __init__(self, settings: DeskSettings, standing: Standing, *, run_epoch: int) -> None:
+        self.settings = settings
+        self._standing = standing
+        accounts = Accounts(currency=settings.currency, made_symbols=list(settings.made_symbols))
+        self.state = DeskState(
+            accounts=accounts,
+            breakers=Breakers(profile=settings.profile),
+            rate=RateQueue.start(settings.profile, 0),
+        )
+        self.orders = OwnOrders(OrdersState(run_epoch=run_epoch), settings.times)
+        self.session = Session(SessionState(), self.orders, accounts)
+        self.signals = SignalBook(settings.budgets, SignalState())
+        self._placing = Placing(settings, self.state, standing, self.orders, self.session, self.signals)
+        self._settling = Settling(self.state, standing, self.orders, self.signals)
+        self._handlers: dict[type, Callable[..., None]] = {
+            InstrumentDefined: self._on_instrument,
+            MarketTick: self._on_tick,
+            TradePrint: self._on_trade,
+            BookSnapshot: self._on_snapshot,
+            BookDelta: self._on_delta,
+            BookStale: self._on_stale,
+            SignalIn: self._on_signal,
+            PlaceRequested: self._placing.request,
+            CancelRequested: self._placing.cancel,
+            AmendRequested: self._placing.amend,
+            TimerFired: self._on_timer,
+            StrategyAlive: self._on_strategy_alive,
+            OperatorCommand: self._on_operator,
+            ClockStepped: self._on_clock_step,
+            Flow: self._settling.flowed,
+            AccountSnapshot: self._on_account,
+            SessionUp: self._on_session_up,
+            SessionDown: self._on_session_down,
+            TradeBusted: self._on_bust,
+        }
+
+    def step(self, event: Event, stamp: Stamp) -> list[Effect]:
+        """What one event leads to."""
+        out = Outcome()
+        breakers = self.state.breakers
+        if stamp.wall_ns // DAY_NS != breakers.day or breakers.streak.pause is not None:
+            out.effects.extend(breakers.on_time(stamp))
+        breakers.seen_ns = stamp.monotonic_ns
+        if self.state.rate.length:
+            self._placing.run_queue(stamp, out)
+        self._handlers.get(type(event), self._on_evidence)(event, stamp, out)
+        return out.effects
+
+    def halt(self, by: str, reason: str, stamp: Stamp) -> list[Effect]:
+        """Stop for good."""
+        out = Outcome()
+        self._settling.halt(by, reason, stamp, out)
+        return out.effects
+
+    # Markets
+
+    def _on_instrument(self, event: InstrumentDefined, stamp: Stamp, out: Outcome) -> None:
+        instrument = event.instrument
+        self.state.markets.of(instrument.symbol).instrument = instrument
+        self.state.accounts.define(instrument)
+
+    def _on_tick(self, event: MarketTick, stamp: Stamp, out: Outcome) -> None:
+        self.state.markets.of(event.symbol).book.apply_tick(event, stamp)
+        self.state.markets.arrivals.add(stamp.seq, stamp.monotonic_ns)
+
+    def _on_trade(self, event: TradePrint, stamp: Stamp, out: Outcome) -> None:
+        self.state.markets.of(event.symbol).book.apply_trade(event, stamp)
+        self.state.markets.arrivals.add(stamp.seq, stamp.monotonic_ns)
+
+    def _on_snapshot(self, event: BookSnapshot, stamp: Stamp, out: Outcome) -> None:
+        self.state.markets.of(event.symbol).book.apply_snapshot(event, stamp)
+        self._moved(event.symbol, stamp, out)
+
+    def _on_delta(self, event: BookDelta, stamp: Stamp, out: Outcome) -> None:
+        book = self.state.markets.of(event.symbol).book
+        book.apply_delta(event, stamp)
+        if book.is_crossed:
+            book.mark_stale("crossed")
+            out.effects.append(Resynchronise(event.symbol))
+            return
+        self._moved(event.symbol, stamp, out)
+
+    def _on_stale(self, event: BookStale, stamp: Stamp, out: Outcome) -> None:
+        if event.symbol:
+            self.state.markets.of(event.symbol).book.mark_stale(event.reason)
+            return
+        for market in self.state.markets.by_symbol.values():
+            market.book.mark_stale(event.reason)
+
+    def _moved(self, symbol: str, stamp: Stamp, out: Outcome) -> None:
+        """The touch of a symbol is known anew."""
+        state = self.state
+        state.markets.arrivals.add(stamp.seq, stamp.monotonic_ns)
+        book = state.markets.of(symbol).book
+        state.accounts.on_book(book, stamp.wall_ns)
+        if state.breakers.slippage:
+            out.effects.extend(state.breakers.on_book(symbol, book, stamp))
+        if state.accounts.lots(symbol):
+            self._settling.value(stamp, out)
+            self._settling.positions(symbol, stamp, out)
+        if len(self.signals):
+            self._placing.wishes(symbol, stamp, out)
+
+    # Signals
+
+    def _on_signal(self, event: SignalIn, stamp: Stamp, out: Outcome) -> None:
+        market = self.state.markets.of(event.symbol)
+        touch = market.book.touch_ticks(Side.SELL) if market.book.is_good else 0
+        refusal = self.signals.admit(
+            event,
+            stamp,
+            instrument=market.instrument,
+            input_ns=self.state.markets.arrivals.of(event.input_seq),
+            reference_ticks=touch or None,
+        )
+        if refusal is not None:
+            out.effects.append(Refuse(subject=event.signal_id, code=refusal[0], detail=refusal[1]))
+            return
+        self._arm_signals(out)
+        self._placing.wishes(event.symbol, stamp, out)
+
+    def _expire_signals(self, stamp: Stamp, out: Outcome) -> None:
+        for ended in self.signals.expire(stamp):
+            out.effects.append(
+                Refuse(subject=ended.signal_id, code=Code.EXPIRED, detail=f"{ended.filled_lots} lots were filled")
+            )
+            if ended.working_order is not None:
+                self._placing.cancel(CancelRequested(ended.working_order), stamp, out)
+        self._arm_signals(out)
+
+    def _arm_signals(self, out: Outcome) -> None:
+        due_ns = self.signals.next_deadline_ns()
+        if due_ns is not None:
+            out.effects.append(ArmTimer(SIGNALS_TIMER, due_ns))
+
+    # Evidence
+
+    def _on_evidence(self, event: OrderEvent, stamp: Stamp, out: Outcome) -> None:
+        self.orders.apply(event, stamp, out)
+        self.session.apply(event, stamp, out)
+        self._settling.settle(out, stamp)
+
+    def _on_bust(self, event: TradeBusted, stamp: Stamp, out: Outcome) -> None:
+        self.orders.apply(event, stamp, out)
+        self._settling.busted(event, stamp, out)
+        self.session.apply(event, stamp, out)
+        self._settling.settle(out, stamp)
+
+    def _on_account(self, event: AccountSnapshot, stamp: Stamp, out: Outcome) -> None:
+        if not self.state.is_opened:
+            self._settling.open(event, stamp, out)
+        self._on_evidence(event, stamp, out)
+
+    def _on_session_up(self, event: SessionUp, stamp: Stamp, out: Outcome) -> None:
+        self.state.rate.adopt(self.state.breakers.profile, stamp.monotonic_ns, event.orders_per_s, event.cancels_per_s)
+        self.state.venue_max_open = event.max_open
+        self._on_evidence(event, stamp, out)
+
+    def _on_session_down(self, event: SessionDown, stamp: Stamp, out: Outcome) -> None:
+        self._placing.empty_queue(stamp)
+        for market in self.state.markets.by_symbol.values():
+            market.book.mark_stale("session down")
+        self._on_evidence(event, stamp, out)
+
+    # Time and people
+
+    def _on_timer(self, event: TimerFired, stamp: Stamp, out: Outcome) -> None:
+        name = event.name
+        if name == BEAT:
+            self._on_beat(stamp, out)
+        elif name == RATE_TIMER:
+            self._placing.arm_queue(out)  # the queue itself was brought up to now before
+        elif name == SIGNALS_TIMER:
+            self._expire_signals(stamp, out)
+        elif name.startswith(CANCEL_TIMER):
+            self._placing.cancel(CancelRequested(name[len(CANCEL_TIMER) :]), stamp, out)
+        else:
+            self.orders.timer(name, stamp, out)
+            self.session.timer(name, stamp, out)
+            self._settling.settle(out, stamp)
+
+    def _on_beat(self, stamp: Stamp, out: Outcome) -> None:
+        if self.state.is_opened:
+            self.state.accounts.cut_maker_episodes(stamp.monotonic_ns)
+            self._settling.value(stamp, out)
+            for symbol in self.settings.symbols:
+                self._settling.positions(symbol, stamp, out)
+
+    def _on_strategy_alive(self, event: StrategyAlive, stamp: Stamp, out: Outcome) -> None:
+        self.state.repeats.beat(event.strategy)
+
+    def _on_clock_step(self, event: ClockStepped, stamp: Stamp, out: Outcome) -> None:
+        self.signals.clock_stepped(stamp)
+        self._arm_signals(out)
+
+    def _on_operator(self, event: OperatorCommand, stamp: Stamp, out: Outcome) -> None:
+        breakers = self.state.breakers
+        if event.action == "reset_breaker":
+            out.effects.extend(breakers.reset(event.target, event.reason, stamp))
+        elif event.action == "set_profile" and event.target in PROFILES:
+            out.effects.extend(breakers.set_profile(PROFILES[event.target], event.reason, stamp))
+        elif event.action == "allow_order":
+            self.orders.allow(event.target)
+        elif event.action == "adopt_position":
+            self.session.adopt(stamp, out)
+        elif event.action == "cancel_all":
+            self.orders.fence("account", stamp, out, event.target)
+        else:
+            out.effects.append(Alarm("warning", "COMMAND_REFUSED", event.action, f"target {event.target!r}"))

@@ -1,0 +1,192 @@
+"""What is known when an order is judged, put together for the checks."""
+
+from __future__ import annotations
+
+from agent.core.desk.settings import DeskSettings
+from agent.core.desk.state import DeskState
+from agent.core.events.orders import PlaceRequested
+from agent.core.instruments import Side
+from agent.core.orders.order import Order
+from agent.core.orders.orders import OwnOrders
+from agent.core.risk.check_view import CheckView
+from agent.core.risk.exposure import worst_exposure
+from agent.core.risk.profiles import PPM
+from agent.core.risk.recent import DuplicateWindow
+from agent.core.session import Session
+from agent.core.standing import Standing
+
+
+class Views:
+    """Reads everything and changes nothing."""
+
+    __slots__ = ("_duplicates", "_orders", "_session", "_settings", "_standing", "_state", "_symbols")
+
+    def __init__(
+        self,
+        settings: DeskSettings,
+        state: DeskState,
+        standing: Standing,
+        orders: OwnOrders,
+        session: Session,
+        duplicates: DuplicateWindow,
+    ) -> None:
+        self._settings = settings
+        self._symbols = frozenset(settings.symbols)
+        self._state = state
+        self._standing = standing
+        self._orders = orders
+        self._session = session
+        self._duplicates = duplicates
+
+    def of(
+        self,
+        wish: PlaceRequested,
+        decided_ns: int | None,
+        expires_ns: int | None,
+        now_ns: int,
+        *,
+        without: Order | None = None,
+    ) -> CheckView:
+        """All that is known; `without` is the order itself where it is among those that are reserved for."""
+        state, orders, session, standing = self._state, self._orders, self._session, self._standing
+        breakers, accounts = state.breakers, state.accounts
+        symbol = wish.symbol
+        market = state.markets.of(symbol)
+        reserved_buy = orders.reserved_lots(symbol, Side.BUY)
+        reserved_sell = orders.reserved_lots(symbol, Side.SELL)
+        own = 0
+        if without is not None:
+            own = 1
+            if without.side is Side.BUY:
+                reserved_buy -= without.reserved_lots
+            else:
+                reserved_sell -= without.reserved_lots
+        highest_bid, lowest_ask = self._own_touch(symbol, without)
+        others = self._others(symbol)
+        instrument = market.instrument
+        quote_free, base_free = self._free(symbol, others[3], reserved_sell, without)
+        return CheckView(
+            order=wish,
+            profile=breakers.profile,
+            account=self._settings.account,
+            now_ns=now_ns,
+            decided_ns=decided_ns,
+            expires_ns=expires_ns,
+            is_latched=standing.is_halted,
+            guard_age_ns=standing.guard_age_ns(now_ns),
+            mode=breakers.mode(symbol).joined(session.mode).joined(standing.mode),
+            is_live=session.is_live,
+            is_epoch_current=True,
+            is_acknowledging=session.acknowledges,
+            journal_problem=standing.journal_problem,
+            instrument=instrument,
+            is_whitelisted=symbol in self._symbols,
+            is_fenced=orders.is_fenced(symbol),
+            book=market.book,
+            mark_ticks=market.mark_ticks,
+            mark_age_ns=market.mark_age_ns(now_ns),
+            duplicates=self._duplicates.count((wish.strategy, symbol, wish.side, wish.price_ticks, wish.lots), now_ns),
+            position_lots=accounts.lots(symbol),
+            reserved_buy_lots=reserved_buy,
+            reserved_sell_lots=reserved_sell,
+            own_highest_bid_ticks=highest_bid,
+            own_lowest_ask_ticks=lowest_ask,
+            gross_others_atoms=others[0],
+            net_long_others_atoms=others[1],
+            net_short_others_atoms=others[2],
+            quote_free_atoms=quote_free,
+            base_free_lots=base_free,
+            nav_ref_atoms=breakers.nav_ref_atoms,
+            day_loss_atoms=breakers.loss_today_atoms,
+            day_start_atoms=breakers.day_loss.base_atoms,
+            open_symbol=orders.open_count(symbol) - own,
+            open_total=orders.open_count() - own,
+            day_notional_atoms=breakers.notional_today_atoms,
+            day_orders=breakers.orders_today,
+            repeats=state.repeats.count(wish.strategy, wish.side),
+        )
+
+    def _own_touch(self, symbol: str, without: Order | None) -> tuple[int, int]:
+        """Highest price of our buys and lowest of our sells that may rest; 0 without any."""
+        highest = lowest = 0
+        for order in self._orders.live(symbol):
+            if without is not None and order.client_order_id == without.client_order_id:
+                continue
+            if order.side is Side.BUY:
+                highest = max(highest, order.price_ticks, order.pending_price_ticks)
+            else:
+                for price in (order.price_ticks, order.pending_price_ticks):
+                    if price and (lowest == 0 or price < lowest):
+                        lowest = price
+        return highest, lowest
+
+    def _others(self, symbol: str) -> tuple[int, int, int, int]:
+        """Worst gross, net long, net short and worst margin value of every other symbol, in atoms."""
+        gross = net_long = net_short = worst = 0
+        accounts, orders = self._state.accounts, self._orders
+        for other in self._state.markets.by_symbol.values():
+            instrument = other.instrument
+            if other.symbol == symbol or instrument is None:
+                continue
+            lots = accounts.lots(other.symbol)
+            buys = orders.reserved_lots(other.symbol, Side.BUY)
+            sells = orders.reserved_lots(other.symbol, Side.SELL)
+            if not (lots or buys or sells):
+                continue
+            highest, _ = self._own_touch(other.symbol, None)
+            mark = other.mark_ticks
+            exposures = [
+                worst_exposure(
+                    position_lots=lots,
+                    reserved_buy_lots=buys,
+                    reserved_sell_lots=sells,
+                    side=side,
+                    lots=0,
+                    price_ticks=0,
+                    highest_buy_ticks=highest,
+                    mark_ticks=mark,
+                    tick_value_atoms=instrument.tick_value_atoms,
+                ).side_value_atoms
+                for side in (Side.BUY, Side.SELL)
+            ]
+            gross += max(exposures)
+            net_long += instrument.notional_atoms(lots + buys, max(mark, highest) if lots + buys > 0 else mark)
+            net_short += instrument.notional_atoms(lots - sells, mark)
+            worst += max(exposures)
+        return gross, net_long, net_short, worst
+
+    def _free(
+        self, symbol: str, others_atoms: int, reserved_sell: int, without: Order | None
+    ) -> tuple[int, int | None]:
+        """Quote atoms that an order may use, and lots that may be sold (None where short sales are allowed)."""
+        state = self._state
+        instrument = state.markets.of(symbol).instrument
+        if instrument is None:
+            return 0, 0
+        accounts = state.accounts
+        cash_atoms = accounts.cash.get(instrument.quote, 0)
+        if self._settings.is_margin:
+            # Worth of the account less the margin of the worst that may come of everything as it is; the order's own
+            # margin is what the check adds.
+            nav_atoms = state.breakers.day_loss.nav_atoms or 0
+            mark = state.markets.of(symbol).mark_ticks
+            lots = accounts.lots(symbol)
+            here = max(
+                lots + self._orders.reserved_lots(symbol, Side.BUY),
+                self._orders.reserved_lots(symbol, Side.SELL) - lots,
+                0,
+            )
+            if without is not None:
+                here = max(0, here - without.reserved_lots)
+            used = others_atoms + instrument.notional_atoms(here, mark)
+            return nav_atoms - -(-used * self._settings.account.margin_ppm // PPM), None
+        reserved_atoms = 0
+        for other in state.markets.by_symbol.values():
+            if other.instrument is None or other.instrument.quote != instrument.quote:
+                continue
+            for order in self._orders.live(other.symbol):
+                if order.side is Side.BUY and (without is None or order.client_order_id != without.client_order_id):
+                    price = max(order.price_ticks, order.pending_price_ticks)
+                    reserved_atoms += other.instrument.notional_atoms(order.reserved_lots, price)
+        held = accounts.lots(symbol) + accounts.cash.get(instrument.base, 0)
+        return cash_atoms - reserved_atoms, held - reserved_sell

@@ -1,0 +1,153 @@
+"""The shell around an order-book venue: events of the client in, effects of the core out, strategies in between.
+
+Theory of operation. All of it runs in the callback of the socket: a frame's events are stepped, their effects sent, then
+the strategies of the symbol look at what the core now believes and say what they want, which is stepped and sent in turn.
+A beat every 50 ms goes through the core like any event and is what the guard hears; where the core stands still, so does
+the beat. When core or journal fail, the connection is thrown away with whatever the kernel still holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from agent.core.effects import Effect
+from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer, ModeChanged, Stop
+from agent.core.effects.orders import Notify, OrderEffect, Refuse
+from agent.core.events import Event, Stamp
+from agent.core.events.control import TimerFired
+from agent.core.events.orders import Fill, SendResult
+from agent.core.step import Core
+from agent.engine.stepping import StepJournal, Stepper
+from agent.engine.timers import Timers
+from agent.ports.clock import Clock
+
+BEAT_S = 0.05
+KEPT_ALARMS = 1_000
+
+
+class OrderClient(Protocol):
+    """The venue's connection, as far as effects go."""
+
+    def send(self, effect: OrderEffect, stamp: Stamp) -> SendResult | None: ...
+    def abort(self) -> None: ...
+
+
+class Trader(Protocol):
+    """A strategy at work: looks at the core after an event and says what it wants."""
+
+    name: str
+
+    def on_event(self, event: Event, core: Core, stamp: Stamp) -> Iterable[Event]: ...
+    def on_refused(self, refusal: Refuse) -> None: ...
+
+
+class Beat(Protocol):
+    """Whoever hears the beat, in the step of its timer."""
+
+    def beat(self, core: Core, stamp: Stamp) -> None: ...
+
+
+class VenueShell:
+    """Owns the order of things for one account. `client` is set before the first event."""
+
+    def __init__(
+        self,
+        core: Core,
+        journal: StepJournal,
+        clock: Clock,
+        *,
+        traders: Sequence[Trader] = (),
+        guard: Beat | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.core = core
+        self.client: OrderClient | None = None
+        self.stepper = Stepper(core, journal, clock, act=self._act, on_broken=self._on_broken)
+        self.counts: Counter[str] = Counter()
+        """Effects by kind, refusals by code."""
+        self.alarms: deque[Alarm] = deque(maxlen=KEPT_ALARMS)
+        self.modes: list[ModeChanged] = []
+        self.fills: list[Fill] = []
+        self.stopped: Stop | None = None
+        self.on_stopped = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._timers = Timers(self._loop, clock, lambda name: self.take(TimerFired(name)))
+        self._traders = tuple(traders)
+        self._guard = guard
+        self._say = say
+        self._beating: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._beating = self._loop.call_later(BEAT_S, self._beat)
+
+    def close(self) -> None:
+        """No timer fires after this."""
+        if self._beating is not None:
+            self._beating.cancel()
+            self._beating = None
+        self._timers.close()
+
+    def on_events(self, events: list[Event], stamp: Stamp) -> None:
+        """The client's: what one frame came to."""
+        for event in events:
+            self.take(event)
+
+    def take(self, event: Event) -> None:
+        """Step one event, then let the strategies look."""
+        self.stepper.take(event)
+        if type(event) is Fill:
+            self.fills.append(event)
+        for trader in self._traders:
+            for wish in trader.on_event(event, self.core, self.stepper.last):
+                self.stepper.take(wish)
+
+    # Inside
+
+    def _beat(self) -> None:
+        self._beating = self._loop.call_later(BEAT_S, self._beat)
+        self.take(TimerFired("beat"))
+        if self._guard is not None:
+            self._guard.beat(self.core, self.stepper.last)
+
+    def _act(self, effect: Effect, stamp: Stamp) -> None:
+        kind = type(effect)
+        if kind is ArmTimer:
+            self._timers.arm(effect)  # type: ignore[arg-type] # `kind` says so, for a tenth of isinstance
+        elif kind is DisarmTimer:
+            self._timers.disarm(effect)  # type: ignore[arg-type] # as above
+        elif isinstance(effect, Alarm):
+            self._alarm(effect)
+        elif isinstance(effect, ModeChanged):
+            self.modes.append(effect)
+            self._say(
+                f"mode {effect.mode}{' ' + effect.symbol if effect.symbol else ''}  by {effect.by}: {effect.detail}"
+            )
+        elif isinstance(effect, Refuse):
+            self.counts[effect.code] += 1
+            for trader in self._traders:
+                trader.on_refused(effect)
+        elif isinstance(effect, Stop):
+            self.stopped = effect
+            self.on_stopped.set()
+            self._say(f"HALTED by {effect.by}: {effect.reason}")
+        elif not isinstance(effect, Notify) and self.client is not None:
+            self.counts[kind.__name__] += 1
+            failed = self.client.send(effect, stamp)  # type: ignore[arg-type] # what is left are a venue's
+            if failed is not None:
+                self.stepper.take(failed)
+
+    def _alarm(self, alarm: Alarm) -> None:
+        self.alarms.append(alarm)
+        self.counts[f"alarm {alarm.code}"] += 1
+        if alarm.severity != "notice":
+            self._say(f"{alarm.severity} {alarm.code} {alarm.subject}: {alarm.detail}")
+
+    def _on_broken(self, error: BaseException) -> None:
+        self.close()
+        if self.client is not None:
+            self.client.abort()
+        self.on_stopped.set()
