@@ -35,6 +35,11 @@ COMMANDS: dict[str, Entry] = {
         "Look closer",
     ),
     "quote": Entry("agent.cli.quote:command", "Quote one swap exactly, beside what execution gives.", "Look closer"),
+    "latency": Entry(
+        "agent.cli.latency:command",
+        "Show what each stage took in a run, beside the venue's own claims.",
+        "Look closer",
+    ),
     "explain": Entry("agent.cli.explain:command", "Explain a code of an error, drop or refusal.", "Look closer"),
     "journal": Entry("agent.cli.journal:command", "Verify, follow, export or question a run's journal.", "Data"),
     "capture": Entry(

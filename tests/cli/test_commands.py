@@ -34,6 +34,7 @@ RELIED_ON = {
     "halt": "",
     "guard run": "",
     "guard reset": "",
+    "latency": "",
     "completion": "",
     "explain": "",
 }
