@@ -63,7 +63,10 @@ class Settling:
         self.value(stamp, out)
 
     def open(self, snapshot: AccountSnapshot, stamp: Stamp, out: Outcome) -> None:
-        """Take the venue's first statement as what was there before us. Positions it names are a person's to adopt."""
+        """Take the venue's first statement as what was there before us. Positions it names are a person's to adopt.
+
+        It is no flow of the day: the value it leads to is what the day and the fund begin with.
+        """
         self._state.is_opened = True
         for balance in snapshot.balances:
             if balance.atoms:
@@ -73,7 +76,8 @@ class Settling:
                     atoms=balance.atoms,
                     flow_id=f"opening:{balance.currency}",
                 )
-                self.flowed(flow, stamp, out)
+                self._state.accounts.on_flow(flow, stamp.monotonic_ns)
+        self.value(stamp, out)
 
     def value(self, stamp: Stamp, out: Outcome) -> None:
         """Value the account; what the breakers say of it is added to `out`."""
