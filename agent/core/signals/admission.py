@@ -97,7 +97,8 @@ class Admission:
             return Code.SIGNAL_TOO_LONG, f"{left_ns} ns left of at most {MAX_LIFE_NS}"
         if input_ns is None or now.monotonic_ns - input_ns > MAX_INPUT_AGE_NS:
             return Code.SIGNAL_INPUT_OLD, f"input {signal.input_seq} at {input_ns}, now {now.monotonic_ns} ns"
-        if signal.signal_id in self.state.seen:
+        seen_ns = self.state.seen.get(signal.signal_id)
+        if seen_ns is not None and now.wall_ns - seen_ns <= REPLAY_WINDOW_NS:
             self.state.replayed += 1
             return Code.SIGNAL_REPLAYED, signal.signal_id
         return self._within_budget(signal, budget, now, instrument, reference_ticks) or self._room_to_remember(now)

@@ -39,3 +39,14 @@ def slippage_bound_ticks(side: Side, bid_ticks: int, ask_ticks: int, max_slippag
     if side is Side.BUY:
         return total * (PPM + max_slippage_ppm) // (2 * PPM)
     return max(1, -(-total * (PPM - max_slippage_ppm) // (2 * PPM)))
+
+
+def without_crossing(side: Side, price_ticks: int, bid_ticks: int, ask_ticks: int) -> int | None:
+    """The price for a post-only order: its own side's touch where it would take, None where even that would."""
+    if side is Side.BUY:
+        if price_ticks < ask_ticks:
+            return price_ticks
+        return bid_ticks if bid_ticks < ask_ticks else None
+    if price_ticks > bid_ticks:
+        return price_ticks
+    return ask_ticks if ask_ticks > bid_ticks else None

@@ -17,6 +17,7 @@ from agent.core.signals.limit_price import (
     compute_limit_price,
     round_to_tick,
     slippage_bound_ticks,
+    without_crossing,
 )
 from agent.core.signals.order_types import CRITICAL_URGENCY, select_order_type, without_taking
 
@@ -64,12 +65,10 @@ def route(
         parts = compute_limit_price(side, bid_ticks=bid_ticks, ask_ticks=ask_ticks, urgency=urgency)
         price = round_to_tick(side, parts, PARTS_PER_TICK, is_aggressive=urgency >= CRITICAL_URGENCY)
         if sent is OrderType.POST_ONLY:
-            if bid_ticks == ask_ticks:
+            uncrossed = without_crossing(side, price, bid_ticks, ask_ticks)
+            if uncrossed is None:
                 return None
-            if is_buy and price >= ask_ticks:
-                price = bid_ticks
-            elif not is_buy and price <= bid_ticks:
-                price = ask_ticks
+            price = uncrossed
     else:
         touch = ask_ticks if is_buy else bid_ticks
         if touch > worst if is_buy else touch < worst:
@@ -79,5 +78,4 @@ def route(
             sent = OrderType.IOC
             collar = collar_ticks(bid_ticks, ask_ticks, collar_ppm)
             price = touch + collar if is_buy else touch - collar
-    price = min(price, worst) if is_buy else max(price, worst)
-    return Routed(chosen, sent, price) if price > 0 else None
+    return Routed(chosen, sent, min(price, worst) if is_buy else max(price, worst))
