@@ -219,14 +219,13 @@ class Accounts(msgspec.Struct, kw_only=True):
                 unpriceable.append(symbol)
             else:
                 nav_atoms += value_atoms
-        if len(self.cash) > 1:
-            for currency, atoms in self.cash.items():
-                if atoms and currency != self.currency and currency not in pricing:
-                    rate = self.rates.get(currency)
-                    if rate is None:
-                        unpriceable.append(currency)
-                    else:
-                        nav_atoms += rate.value_atoms(atoms)
+        for currency, atoms in self.cash.items():
+            if atoms and currency != self.currency and currency not in pricing:
+                rate = self.rates.get(currency)
+                if rate is None:
+                    unpriceable.append(currency)
+                else:
+                    nav_atoms += rate.value_atoms(atoms)
         if stale or unpriceable:
             return Valuation(nav_atoms, tuple(stale), tuple(unpriceable))
         return Valuation(nav_atoms)

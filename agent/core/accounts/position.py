@@ -102,7 +102,7 @@ class Position(msgspec.Struct, kw_only=True):
         exec_seq = fill.exec_seq
         if 0 < exec_seq < self.last_exec_seq:
             self._insert(fill)
-            has_closed = not was_flat and self.recount()
+            has_closed = self.recount()
         else:
             self.last_exec_seq = exec_seq or self.last_exec_seq
             self.fills[_key(fill)] = fill
