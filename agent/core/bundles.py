@@ -33,7 +33,7 @@ from agent.core.standing import Standing
 SECONDS_PER_DAY = 86_400
 
 
-class _Opportunity(msgspec.Struct):
+class KnownOpportunity(msgspec.Struct):
     """What the core remembers of one opportunity while its block can still be aimed at."""
 
     found: OpportunityFound
@@ -42,25 +42,32 @@ class _Opportunity(msgspec.Struct):
     is_live: bool = False
 
 
+class BundlesState(msgspec.Struct):
+    """All that the desk knows, as plain data."""
+
+    head: HeadSeen | None = None
+    open: dict[str, KnownOpportunity] = {}
+    quarantined: dict[str, None] = {}
+    """Pools, in the order in which they were set aside."""
+    day: int = 0
+    gas_paid_today_wei: int = 0
+
+
 class BundleDesk:
     """Decides what may be done with an opportunity. Holds no clock, no randomness and no I/O."""
 
-    __slots__ = ("_day", "_gas_paid_today_wei", "_head", "_limits", "_open", "_quarantined", "_standing")
+    __slots__ = ("_limits", "_standing", "state")
 
-    def __init__(self, limits: RiskLimits, standing: Standing) -> None:
+    def __init__(self, limits: RiskLimits, standing: Standing, state: BundlesState | None = None) -> None:
         self._limits = limits
         self._standing = standing
-        self._head: HeadSeen | None = None
-        self._open: dict[str, _Opportunity] = {}
-        self._quarantined: set[str] = set()
-        self._day = 0
-        self._gas_paid_today_wei = 0
+        self.state = state if state is not None else BundlesState()
 
     @property
     def exposure_wei(self) -> int:
         """Worst gas of all live bundles."""
         return sum(
-            entry.executed.gas_limit_cost_wei for entry in self._open.values() if entry.is_live and entry.executed
+            entry.executed.gas_limit_cost_wei for entry in self.state.open.values() if entry.is_live and entry.executed
         )
 
     def step(self, event: ChainEvent) -> tuple[Effect, ...]:
@@ -82,14 +89,16 @@ class BundleDesk:
                 return self._on_superseded(event)
 
     def _on_head(self, head: HeadSeen) -> tuple[Effect, ...]:
-        self._head = head
+        self.state.head = head
         day = head.timestamp_s // SECONDS_PER_DAY
-        if day != self._day:
-            self._day = day
-            self._gas_paid_today_wei = 0
+        if day != self.state.day:
+            self.state.day = day
+            self.state.gas_paid_today_wei = 0
         # What was found on another head is no figure of this one, its sibling at the same height included.
-        self._open = {
-            id_: entry for id_, entry in self._open.items() if entry.is_live or entry.found.head_hash == head.block_hash
+        self.state.open = {
+            id_: entry
+            for id_, entry in self.state.open.items()
+            if entry.is_live or entry.found.head_hash == head.block_hash
         }
         return ()
 
@@ -97,19 +106,19 @@ class BundleDesk:
         refusal = self._refuse_found(found)
         if refusal is not None:
             return (Drop(found.id, *refusal),)
-        self._open[found.id] = _Opportunity(found)
+        self.state.open[found.id] = KnownOpportunity(found)
         return (Execute(found.id),)
 
     def _refuse_found(self, found: OpportunityFound) -> tuple[Code, str] | None:
         if self._standing.is_halted:
             return Code.HALTED, f"by {self._standing.halted_by}"
-        if self._head is None or found.head_hash != self._head.block_hash:
+        if self.state.head is None or found.head_hash != self.state.head.block_hash:
             return Code.STALE_STATE, f"found at {found.head_hash}"
         if self._is_open(found):
-            return Code.DUPLICATE, f"{len(self._open)} open"
-        if len(self._open) >= MAX_OPEN_IDS:
-            return Code.TABLE_FULL, f"{len(self._open)} open"
-        quarantined = self._quarantined.intersection(found.pools)
+            return Code.DUPLICATE, f"{len(self.state.open)} open"
+        if len(self.state.open) >= MAX_OPEN_IDS:
+            return Code.TABLE_FULL, f"{len(self.state.open)} open"
+        quarantined = [pool for pool in found.pools if pool in self.state.quarantined]
         if quarantined:
             return Code.POOL_QUARANTINED, min(quarantined)
         if found.gross_amount <= 0:
@@ -120,11 +129,11 @@ class BundleDesk:
 
     def _is_open(self, found: OpportunityFound) -> bool:
         """Decided or under way already. What was found on a sibling of this head is another moment, and void."""
-        entry = self._open.get(found.id)
+        entry = self.state.open.get(found.id)
         return entry is not None and (entry.is_live or entry.found.head_hash == found.head_hash)
 
     def _on_executed(self, executed: CandidateExecuted) -> tuple[Effect, ...]:
-        entry = self._open.get(executed.id)
+        entry = self.state.open.get(executed.id)
         if entry is None:
             return (Drop(executed.id, Code.STALE_STATE, f"executed at {executed.head_hash}"),)
         entry.executed = executed
@@ -133,7 +142,7 @@ class BundleDesk:
         if refusal is not None:
             code, detail = refusal
             if code is Code.SIM_MISMATCH:
-                self._quarantined.update(entry.found.pools)
+                self.state.quarantined.update(dict.fromkeys(entry.found.pools))
             return (Drop(executed.id, code, detail),)
         entry.is_held = True
         assert executed.value_wei is not None
@@ -163,7 +172,7 @@ class BundleDesk:
 
     def _on_selected(self, selection: SelectionMade) -> tuple[Effect, ...]:
         effects: list[Effect] = [Drop(id_, Code.CONFLICT, f"with {winner}") for id_, winner in selection.losers]
-        live = sum(entry.is_live for entry in self._open.values())
+        live = sum(entry.is_live for entry in self.state.open.values())
         exposure_wei = self.exposure_wei
         for id_ in selection.chosen:
             entry = self._entry(id_)
@@ -177,8 +186,8 @@ class BundleDesk:
                 effects.append(Drop(id_, Code.RATE, f"{live} of {self._limits.max_bundles_per_block} bundles"))
             elif at_risk_wei > self._limits.max_exposure_wei:
                 effects.append(Drop(id_, Code.EXPOSURE, f"{at_risk_wei} of {self._limits.max_exposure_wei} wei"))
-            elif self._gas_paid_today_wei + at_risk_wei > self._limits.max_gas_wei_per_day:
-                spent = f"{self._gas_paid_today_wei} paid and {at_risk_wei} at risk"
+            elif self.state.gas_paid_today_wei + at_risk_wei > self._limits.max_gas_wei_per_day:
+                spent = f"{self.state.gas_paid_today_wei} paid and {at_risk_wei} at risk"
                 effects.append(Drop(id_, Code.GAS_BUDGET, f"{spent} of {self._limits.max_gas_wei_per_day} wei"))
             else:
                 entry.is_live = True
@@ -192,12 +201,12 @@ class BundleDesk:
         if not entry.is_live:
             raise ContradictoryEvent(f"{ended.id} ended without being live")
         entry.is_live = False
-        self._gas_paid_today_wei += ended.gas_paid_wei
+        self.state.gas_paid_today_wei += ended.gas_paid_wei
         return ()
 
     def _on_target_gone(self, gone: TargetGone) -> tuple[Effect, ...]:
         effects: list[Effect] = []
-        for id_, entry in self._open.items():
+        for id_, entry in self.state.open.items():
             if entry.found.target_transaction != gone.target_transaction:
                 continue
             if entry.is_live:
@@ -212,12 +221,12 @@ class BundleDesk:
             raise ContradictoryEvent(f"{superseded.id} was superseded without being live")
         return (Cancel(superseded.id, f"superseded by {superseded.by}"),)
 
-    def _entry(self, id_: str) -> _Opportunity:
-        entry = self._open.get(id_)
+    def _entry(self, id_: str) -> KnownOpportunity:
+        entry = self.state.open.get(id_)
         if entry is None:
             raise ContradictoryEvent(f"nothing is known of {id_}")
         return entry
 
     def halt(self) -> tuple[Effect, ...]:
         """Everything was halted: what lives is withdrawn."""
-        return tuple(Cancel(id_, "halted") for id_, entry in self._open.items() if entry.is_live)
+        return tuple(Cancel(id_, "halted") for id_, entry in self.state.open.items() if entry.is_live)

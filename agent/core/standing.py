@@ -26,13 +26,20 @@ BEAT_NS = 50_000_000
 class Standing(msgspec.Struct):
     """The state itself; `needs_guard` is False only where no order can leave (a replay, a survey)."""
 
-    needs_guard: bool
+    needs_guard: bool = False
     halted_by: str = ""
     halt_reason: str = ""
     pulse_ns: int | None = None
     """Monotonic time of the last pulse of an armed guard."""
     journal_problem: str = ""
     clock_problem: str = ""
+
+    def begin(self, *, is_reset: bool) -> None:
+        """A new run: pulse, journal and clock are its own. A halt stays, unless a person reset it."""
+        self.pulse_ns = None
+        self.journal_problem = self.clock_problem = ""
+        if is_reset:
+            self.halted_by = self.halt_reason = ""
 
     @property
     def is_halted(self) -> bool:

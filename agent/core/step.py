@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import get_args
 
-from agent.core.bundles import BundleDesk
-from agent.core.desk.desk import BEAT, OrderDesk
+import msgspec
+
+from agent.core.bundles import BundleDesk, BundlesState
+from agent.core.desk.desk import BEAT, DeskParts, OrderDesk
 from agent.core.desk.settings import DeskSettings
 from agent.core.effects import Effect
 from agent.core.errors import ContradictoryEvent
@@ -23,6 +25,7 @@ from agent.core.events.control import (
     GuardPulse,
     HaltAsked,
     JournalHealth,
+    RunStarted,
     TimerFired,
 )
 from agent.core.limits import RiskLimits
@@ -30,6 +33,14 @@ from agent.core.standing import Standing
 
 _OF_CHAIN = frozenset(get_args(ChainEvent))
 _OF_STANDING = frozenset((GuardPulse, GuardGone, JournalHealth, ClockStepped, ClockAgreed))
+
+
+class CoreState(msgspec.Struct):
+    """The whole of it. Which desks there are, and their settings, come from whoever makes the core."""
+
+    standing: Standing = msgspec.field(default_factory=Standing)
+    bundles: BundlesState | None = None
+    desk: DeskParts | None = None
 
 
 class Core:
@@ -42,13 +53,29 @@ class Core:
         limits: RiskLimits | None = None,
         *,
         trading: DeskSettings | None = None,
-        run_epoch: int = 0,
         needs_guard: bool = False,
+        state: bytes | None = None,
     ) -> None:
-        """`limits` are those of bundles, `trading` those of orders; without one there is no such desk."""
-        self.standing = Standing(needs_guard=needs_guard)
-        self.bundles = None if limits is None else BundleDesk(limits, self.standing)
-        self.desk = None if trading is None else OrderDesk(trading, self.standing, run_epoch=run_epoch)
+        """`limits` are those of bundles, `trading` those of orders; without one there is no such desk.
+
+        `state` is what `state` of an earlier core gave; msgspec.DecodeError where it is no such thing.
+        """
+        known = CoreState() if state is None else msgspec.json.decode(state, type=CoreState)
+        self.standing = known.standing
+        self.standing.needs_guard = needs_guard
+        self.bundles = None if limits is None else BundleDesk(limits, self.standing, known.bundles)
+        self.desk = None if trading is None else OrderDesk(trading, self.standing, known.desk)
+
+    def state(self) -> bytes:
+        """Everything the core knows: the same bytes for the same events, in any process."""
+        bundles, desk = self.bundles, self.desk
+        return msgspec.json.encode(
+            CoreState(
+                standing=self.standing,
+                bundles=None if bundles is None else bundles.state,
+                desk=None if desk is None else desk.parts,
+            )
+        )
 
     @property
     def is_halted(self) -> bool:
@@ -66,7 +93,9 @@ class Core:
         if isinstance(event, GuardGone):
             return self._halt("guard", event.reason, stamp)
         effects: list[Effect] = []
-        if kind in _OF_STANDING:
+        if isinstance(event, RunStarted):
+            self.standing.begin(is_reset=event.is_reset)
+        elif kind in _OF_STANDING:
             effects.extend(self.standing.on_event(event))  # type: ignore[arg-type] # as above
             if isinstance(event, GuardPulse):
                 self.standing.on_pulse(event.is_armed, stamp.monotonic_ns)
@@ -76,7 +105,7 @@ class Core:
                 return self._halt("guard", silence, stamp)
         if self.desk is not None:
             effects.extend(self.desk.step(event, stamp))
-        elif not (kind in _OF_STANDING or isinstance(event, TimerFired)):
+        elif not (kind in _OF_STANDING or isinstance(event, TimerFired | RunStarted)):
             raise ContradictoryEvent(f"{kind.__name__} without an order book")
         return tuple(effects)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from agent.core.accounts.accounts import Accounts
 from agent.core.codes import Code
 from agent.core.desk.placing import CANCEL_TIMER, RATE_TIMER, SIGNALS_TIMER, Placing
@@ -20,7 +22,7 @@ from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, ArmTimer
 from agent.core.effects.orders import Refuse, Resynchronise
 from agent.core.events import Event, Stamp
-from agent.core.events.control import ClockStepped, OperatorCommand, StrategyAlive, TimerFired
+from agent.core.events.control import ClockStepped, OperatorCommand, RunStarted, StrategyAlive, TimerFired
 from agent.core.events.market import (
     BookDelta,
     BookSnapshot,
@@ -46,6 +48,7 @@ from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
 from agent.core.orders.state import OrdersState
 from agent.core.risk.breakers.aggregate import DAY_NS, Breakers
+from agent.core.risk.modes import PAUSED, REDUCE_ONLY
 from agent.core.risk.profiles import PROFILES
 from agent.core.risk.rate import RateQueue
 from agent.core.session import Session, SessionState
@@ -53,26 +56,44 @@ from agent.core.signals.store import SignalBook, SignalState
 from agent.core.standing import Standing
 
 BEAT = "beat"
+OPERATOR, AFTER_RESET = "operator", "reset"
+
+
+class DeskParts(msgspec.Struct):
+    """The whole state, part by part."""
+
+    desk: DeskState
+    orders: OrdersState
+    session: SessionState
+    signals: SignalState
 
 
 class OrderDesk:
     """One account at one venue."""
 
-    def __init__(self, settings: DeskSettings, standing: Standing, *, run_epoch: int) -> None:
+    def __init__(self, settings: DeskSettings, standing: Standing, parts: DeskParts | None = None) -> None:
+        """`parts` are what an earlier run left; its profile holds until a person loosens it."""
+        if parts is None:
+            parts = DeskParts(
+                desk=DeskState(
+                    accounts=Accounts(currency=settings.currency, made_symbols=list(settings.made_symbols)),
+                    breakers=Breakers(profile=settings.profile),
+                    rate=RateQueue.start(settings.profile, 0),
+                ),
+                orders=OrdersState(run_epoch=0),
+                session=SessionState(),
+                signals=SignalState(),
+            )
         self.settings = settings
-        self._standing = standing
-        accounts = Accounts(currency=settings.currency, made_symbols=list(settings.made_symbols))
-        self.state = DeskState(
-            accounts=accounts,
-            breakers=Breakers(profile=settings.profile),
-            rate=RateQueue.start(settings.profile, 0),
-        )
-        self.orders = OwnOrders(OrdersState(run_epoch=run_epoch), settings.times)
-        self.session = Session(SessionState(), self.orders, accounts)
-        self.signals = SignalBook(settings.budgets, SignalState())
+        self.parts = parts
+        self.state = parts.desk
+        self.orders = OwnOrders(parts.orders, settings.times)
+        self.session = Session(parts.session, self.orders, self.state.accounts)
+        self.signals = SignalBook(settings.budgets, parts.signals)
         self._placing = Placing(settings, self.state, standing, self.orders, self.session, self.signals)
         self._settling = Settling(self.state, standing, self.orders, self.signals)
         self._handlers: dict[type, Callable[..., None]] = {
+            RunStarted: self._on_run_started,
             InstrumentDefined: self._on_instrument,
             MarketTick: self._on_tick,
             TradePrint: self._on_trade,
@@ -111,6 +132,22 @@ class OrderDesk:
         out = Outcome()
         self._settling.halt(by, reason, stamp, out)
         return out.effects
+
+    def _on_run_started(self, event: RunStarted, stamp: Stamp, out: Outcome) -> None:
+        """What was known of prices, tokens and the session is of another clock; what was held and owed is not."""
+        state = self.state
+        state.accounts.on_restart(stamp)
+        state.breakers.on_restart(stamp.monotonic_ns)
+        state.rate.on_restart(stamp.monotonic_ns)
+        state.markets.begin()
+        self._placing.begin()
+        self.signals.begin(stamp)
+        self.orders.begin_run(event.run_epoch, stamp, out)
+        self.session.apply(SessionDown(reason="a new run"), stamp, out)
+        self._settling.settle(out, stamp)
+        self._arm_signals(out)
+        if event.is_reset:
+            out.effects.extend(state.breakers.hold(AFTER_RESET, REDUCE_ONLY, "a person reset a halt", stamp))
 
     # Markets
 
@@ -261,6 +298,11 @@ class OrderDesk:
             out.effects.extend(breakers.set_profile(PROFILES[event.target], event.reason, stamp))
         elif event.action == "allow_order":
             self.orders.allow(event.target)
+        elif event.action == "pause":
+            out.effects.extend(breakers.hold(OPERATOR, PAUSED, event.reason, stamp, symbol=event.target))
+        elif event.action == "resume":
+            for source in (OPERATOR, AFTER_RESET):
+                out.effects.extend(breakers.release(source, event.reason, symbol=event.target))
         elif event.action == "adopt_position":
             self.session.adopt(stamp, out)
         elif event.action == "cancel_all":

@@ -7,6 +7,15 @@ from typing import Literal
 import msgspec
 
 
+class RunStarted(msgspec.Struct, frozen=True, tag="run_started", kw_only=True):
+    """The first event of every run. What an earlier run left is carried on; its clock, session and prices are not."""
+
+    run_epoch: int
+    """Higher than that of any earlier run: ids are made of it."""
+    is_reset: bool = False
+    """A person has reset a halt with the guard's tool: only reducing is allowed until a person resumes."""
+
+
 class HaltAsked(msgspec.Struct, frozen=True, tag="halt"):
     """A person, the guard or the shell wants everything stopped."""
 
@@ -66,5 +75,6 @@ class StrategyAlive(msgspec.Struct, frozen=True, tag="strategy_alive"):
 
 
 ControlEvent = (
-    HaltAsked | TimerFired | GuardPulse | GuardGone | JournalHealth | ClockStepped | ClockAgreed | OperatorCommand
+    RunStarted
+    | HaltAsked | TimerFired | GuardPulse | GuardGone | JournalHealth | ClockStepped | ClockAgreed | OperatorCommand
 )

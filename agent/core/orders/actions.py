@@ -94,8 +94,11 @@ def amend(machine: Machine, order: Order, stamp: Stamp, out: Outcome, argument: 
 
 
 def query(machine: Machine, order: Order, stamp: Stamp, out: Outcome, _: Argument) -> None:
-    if machine.state.is_up:
-        schedule = machine.times.query_ns
+    """Ask, and ask again by the schedule. An answer that leaves the matter open is asked behind at once, but only until
+    the schedule has run out: then its timer alone asks, or two machines would talk at the speed of the wire.
+    """
+    schedule = machine.times.query_ns
+    if machine.state.is_up and not (order.query_at_ns and order.query_count >= len(schedule)):
         at_ns = stamp.monotonic_ns + schedule[min(order.query_count, len(schedule) - 1)]
         order.query_count += 1
         order.query_at_ns = at_ns

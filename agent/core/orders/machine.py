@@ -52,6 +52,11 @@ class Machine:
         for order in state.live.values():
             self._index(order)
 
+    def begin_run(self, run_epoch: int) -> None:
+        """Ids of a new run from here on; those of earlier ones stay ours."""
+        self.state.run_epoch, self.state.next_counter = run_epoch, 0
+        self.ids = IdSource(run_epoch)
+
     def symbol(self, name: str) -> SymbolOrders:
         found = self.symbols.get(name)
         if found is None:

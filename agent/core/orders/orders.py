@@ -84,6 +84,11 @@ class OwnOrders:
             ClockOffset: self._on_clock,
         }
 
+    def begin_run(self, run_epoch: int, stamp: Stamp, out: Outcome) -> None:
+        """A new process: ids of its own, and every order that is not final is of unknown fate."""
+        self._machine.begin_run(run_epoch)
+        self._on_down(SessionDown(reason="a new run"), stamp, out)
+
     # Requests
 
     def place(self, new: NewOrder, *, release: bool, stamp: Stamp, out: Outcome | None = None) -> Outcome:
