@@ -99,6 +99,7 @@ class Floor:
         self.sessions: dict[int, Session] = {}
         self.market_data = MarketData(self.engine, self.send)
         self.conduct = Conduct()
+        self._expiry_due_ns: int | None = None
 
     def now(self) -> Instant:
         return Instant(self.clock.monotonic_ns(), self.clock.wall_ns())
@@ -150,6 +151,20 @@ class Floor:
                     self.send(session, frame)
         if self.engine.dirty:
             self.market_data.publish(self.sessions.values())
+        self._watch_expiries()
+
+    def _watch_expiries(self) -> None:
+        """Be there when the next resting order expires, though no message comes."""
+        due_ns = self.engine.next_expiry_ns()
+        if due_ns is not None and due_ns != self._expiry_due_ns:
+            self._expiry_due_ns = due_ns
+            now = self.now()
+            self.timers.at(now.mono_ns + max(0, due_ns - now.wall_ns), self._expire)
+
+    def _expire(self) -> None:
+        self._expiry_due_ns = None
+        self.engine.begin(self.now())
+        self.flush()
 
     def account_frame(self, member: Member) -> dict[str, Any]:
         """Balances and positions, as of the account's last numbered frame."""
