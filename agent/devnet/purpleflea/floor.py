@@ -185,6 +185,8 @@ class Floor:
                 )
         positions = []
         for symbol, position in account.positions.items():
+            if not position.bought_lots and not position.sold_lots:
+                continue
             market = engine.markets[symbol]
             quote_digits = market.instrument.quote_digits
             positions.append(

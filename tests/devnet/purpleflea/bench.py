@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agent.devnet.purpleflea import Fault, Terms, Venue
+from agent.devnet.purpleflea import AccountKeys, Fault, Terms, Venue
+from agent.devnet.purpleflea.faults import read_faults
 from agent.devnet.purpleflea.rest import HttpRequest
 
 START_WALL_NS = 1_790_000_000_000_000_000
@@ -32,10 +33,11 @@ class StandingClock:
 class Client:
     """One connection of one key, with everything it was sent."""
 
-    def __init__(self, bench: Bench, conn_id: int, epoch: int) -> None:
+    def __init__(self, bench: Bench, conn_id: int, account: str) -> None:
         self.bench = bench
         self.conn_id = conn_id
-        self.epoch = epoch
+        self.account = account
+        self.epoch = 0
         self.raw: list[bytes] = []
         self.closed: tuple[int, str] | None = None
         self.is_aborted = False
@@ -87,15 +89,39 @@ class Bench:
         self.venue = Venue(self, self.clock, seed=seed, terms=terms, faults=faults, events_per_s=events_per_s)
         self.venue.open()
         self.engine = self.venue.floor.engine
+        self.keys: dict[str, AccountKeys] = {}
 
-    def account(self, funds: str = "100000") -> Any:
-        return self.venue.create_account(funds=funds)
+    def account(self, funds: str = "100000") -> AccountKeys:
+        keys = self.venue.create_account(funds=funds)
+        self.keys[keys.agent_id] = keys
+        return keys
+
+    def faults(self, *faults: Mapping[str, Any]) -> None:
+        """Put faults in now."""
+        for fault in read_faults(faults):
+            self.venue.faults.add(fault)
+
+    def account_of(self, client: Client) -> str:
+        return client.account
+
+    def keys_of(self, client: Client) -> AccountKeys:
+        return self.keys[client.account]
+
+    def secret_of(self, client: Client) -> str:
+        return self.keys_of(client).trade.secret
+
+    def books_of(self, client: Client) -> Any:
+        return self.venue.books()["accounts"][client.account]
+
+    def position(self, client: Client) -> str | None:
+        """The account's position in the venue's own books; None where it never had one."""
+        return next((row["qty"] for row in self.books_of(client)["positions"]), None)
 
     def login(self, secret: str, *, subscribe: bool = True, **headers: str) -> Client:
         """Connect; with `subscribe` also to the account's own frames, and forget what that said."""
         own = {"x-api-key": secret, **{name.replace("_", "-"): value for name, value in headers.items()}}
         key = self.venue.exchange.admit(own, "127.0.0.1")
-        client = Client(self, len(self.clients) + 1, 0)
+        client = Client(self, len(self.clients) + 1, key.account)
         self.clients[client.conn_id] = client
         self.venue.exchange.open(client.conn_id, key, own)
         if client.raw:

@@ -74,6 +74,8 @@ def read_faults(value: Iterable[Fault | Mapping[str, Any]]) -> tuple[Fault, ...]
             raise _wrong(index, f"{fault.knob}: mode is one of {', '.join(knob.modes)}")
         if not 0.0 <= fault.when.probability <= 1.0:
             raise _wrong(index, "probability is from 0 to 1")
+        if fault.parameters.get("lose_ms") and fault.when.at_s is None:
+            raise _wrong(index, "lose_ms needs at_s: what will be forgotten is saved beforehand")
         found.append(fault)
     return tuple(found)
 
