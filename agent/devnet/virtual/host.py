@@ -38,6 +38,8 @@ VENUE_URL = "wss://venue.test/ws"
 WAKE_NS = 200_000
 """A thread that was woken runs within this."""
 SILENCE_NS = 3 * NS_PER_S
+HELLO_NS = 2 * NS_PER_S
+"""A venue that does not greet within this is not one that orders may be sent to."""
 PING_NS = NS_PER_S
 BACK_OFF_NS_MAX = 4 * NS_PER_S
 RUN_FOLDER = Path("/agent/run")
@@ -144,6 +146,7 @@ class _Connection:
     def __init__(self, host: Host) -> None:
         self._host = host
         self.socket: End | None = None
+        self.is_greeted = False
 
     def on_frame(self, data: Any) -> None:
         self._host.on_frame(self, data)
@@ -308,6 +311,7 @@ class Host:
             return
         if isinstance(data, events.SessionUp | events.FenceDone):
             self.epoch = data.epoch
+            connection.is_greeted = connection.is_greeted or isinstance(data, events.SessionUp)
         self.take(data)
 
     def on_close(self, connection: _Connection, reason: str) -> None:
@@ -337,6 +341,11 @@ class Host:
         self._failures_to_connect = 0
         self._connection = connection
         self._heard_ns = self._schedule.now_ns
+        self._later(HELLO_NS, self._expect_hello, connection)
+
+    def _expect_hello(self, connection: _Connection) -> None:
+        if connection is self._connection and not connection.is_greeted:
+            self._lose(connection, events.SessionDown(reason="no hello"))
 
     def _reconnect(self) -> None:
         if self._connection is not None:

@@ -75,6 +75,7 @@ class Session:
         self._venue = venue
         self.end = end
         self.epoch = epoch
+        """As its client knows it: a fence on the account raises it with the answer, not before."""
 
     def on_frame(self, data: Any) -> None:
         self._venue.handle(data, self)
@@ -274,7 +275,7 @@ class Venue:
                 order_id=order.order_id,
                 status=ends_as if self._acks_tell_result else "open",
                 cum_lots=taken if self._acks_tell_result else 0,
-                epoch=self.epoch,
+                epoch=self._told_epoch,
             )
         )
         for price_ticks, lots in takes:
@@ -343,7 +344,7 @@ class Venue:
                 price_ticks=order.price_ticks,
                 cum_lots=order.cum_lots,
                 leaves_lots=order.leaves_lots,
-                epoch=self.epoch,
+                epoch=self._told_epoch,
             )
         )
         self._match(order)
@@ -351,14 +352,14 @@ class Venue:
     def _cancel_all(self, request: requests.CancelAll, session: Session) -> None:
         if request.fence == "account":
             self.epoch += 1
-            if self.session is session:
-                session.epoch = self.epoch
         ended = []
         orders = [order for order in self.open.values() if request.symbol in ("", order.place.symbol)]
         for order in orders:
             if not self._faults.strikes("venue.fence_leaves_one"):
                 self._end(order, "user")
                 ended.append(order.place.client_order_id)
+        if request.fence == "account" and self.session is session:
+            session.epoch = self.epoch
         session.end.send(
             events.FenceDone(
                 request_id=request.request_id,
@@ -366,7 +367,7 @@ class Venue:
                 symbol=request.symbol,
                 canceled=tuple(ended),
                 exec_seq=len(self.log),
-                epoch=self.epoch,
+                epoch=self._told_epoch,
             )
         )
 
@@ -492,7 +493,7 @@ class Venue:
             fee_currency=instrument.quote,
             cum_lots=order.cum_lots,
             leaves_lots=leaves_lots,
-            epoch=self.epoch,
+            epoch=self._told_epoch,
         )
         self._trades.append(fill)
         self._ledger.trade(place.client_order_id, fill.trade_id, place.symbol, place.side, lots, value_atoms, fee_atoms)
@@ -529,7 +530,9 @@ class Venue:
             fill = self._stream.choice(candidates)
             value_atoms = self.markets[fill.symbol].instrument.notional_atoms(fill.lots, fill.price_ticks)
             self._ledger.bust(fill.trade_id, fill.symbol, fill.side, fill.lots, value_atoms, fill.fee)
-            self._execute(events.TradeBusted(exec_seq=self._next(), trade_id=fill.trade_id, lots=0, epoch=self.epoch))
+            self._execute(
+                events.TradeBusted(exec_seq=self._next(), trade_id=fill.trade_id, lots=0, epoch=self._told_epoch)
+            )
 
     def _end(self, order: VenueOrder, reason: str) -> None:
         id_ = order.place.client_order_id
@@ -543,12 +546,16 @@ class Venue:
                 order_id=order.order_id,
                 cum_lots=order.cum_lots,
                 reason=reason,
-                epoch=self.epoch,
+                epoch=self._told_epoch,
             )
         )
 
     def _reject(self, session: Session, id_: str, code: str) -> None:
         session.end.send(events.Reject(client_order_id=id_, code=code, epoch=session.epoch))
+
+    @property
+    def _told_epoch(self) -> int:
+        return self.epoch if self.session is None else self.session.epoch
 
     def _next(self) -> int:
         return len(self.log) + 1

@@ -133,6 +133,11 @@ class World:
         self._signals: list[SignalIn] = []
         self.has_lost_power = False
 
+    @property
+    def may_lose_tail(self) -> bool:
+        """Power was lost, and the agent was not told to guard against that: then the end of the journal may be gone."""
+        return self.has_lost_power and self.profile.durability == "process"
+
     # Running
 
     def run(self) -> Outcome:
