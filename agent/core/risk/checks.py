@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agent.core.codes import Code
-from agent.core.instruments import OrderType
+from agent.core.instruments import TAKING
 from agent.core.risk import evidence_checks, limit_checks
 from agent.core.risk.check_view import CheckView
 from agent.core.risk.exposure import Exposure
@@ -28,7 +28,6 @@ from agent.core.risk.modes import Level
 
 Refusal = tuple[Code, str]
 
-_TAKING = frozenset({OrderType.MARKET, OrderType.IOC, OrderType.FOK})
 _CODES = {
     Level.LIMIT_ONLY: Code.LIMIT_ONLY,
     Level.PAUSED: Code.PAUSED,
@@ -73,7 +72,7 @@ def _alive(view: CheckView, exposure: Exposure) -> Refusal | None:
 def _mode(view: CheckView, exposure: Exposure) -> Refusal | None:
     """2. What the breakers let out."""
     order = view.order
-    level = view.mode.refuses(order.order_type in _TAKING, exposure.is_reducing)
+    level = view.mode.refuses(order.order_type in TAKING, exposure.is_reducing)
     if level is not None:
         return _CODES[level], view.mode.words
     if order.is_reduce_only and not exposure.is_reducing:

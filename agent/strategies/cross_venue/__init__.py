@@ -1,0 +1,1 @@
+"""Trading the same thing on two order books."""

@@ -1,0 +1,1 @@
+"""Quoting both sides of one book."""

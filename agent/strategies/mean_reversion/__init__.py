@@ -1,0 +1,1 @@
+"""Trading against short moves away from a mean."""

@@ -1,0 +1,1 @@
+"""Following the side that is being consumed."""
