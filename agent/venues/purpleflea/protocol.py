@@ -12,8 +12,8 @@ why: the caller then throws it away.
                          |                ^ a late hello
                          +--2 s without--> ARTICLE: market data only
 
-Each session ends with exactly one SessionDown, whatever ended it first. A frame that is not well formed is counted; too
-many of them in a minute end the session, because a peer we do not understand is not one to trade with.
+Each SessionUp is followed by exactly one SessionDown, whatever ended it first. A frame that is not well formed is
+counted; too many of them in a minute end the session, because a peer we do not understand is not one to trade with.
 """
 
 from __future__ import annotations
@@ -23,18 +23,16 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Literal
 
-import msgspec
-
 from agent.core.effects.control import Alarm
 from agent.core.effects.orders import OrderEffect
 from agent.core.events import Event, Stamp
-from agent.core.events.market import InstrumentDefined
-from agent.core.events.orders import Asked, SessionDown, SessionUp
-from agent.core.instruments import Instrument, TradingStatus
-from agent.venues.purpleflea import article, encoder, wire
+from agent.core.events.orders import Asked, SessionDown
+from agent.core.instruments import Instrument
+from agent.venues.purpleflea import article, encoder, session, wire
 from agent.venues.purpleflea.decoder import Decoder, UnknownType
+from agent.venues.purpleflea.listing import Listing
 from agent.venues.purpleflea.market_data import MarketData
-from agent.venues.purpleflea.markets import Markets, instrument_of
+from agent.venues.purpleflea.markets import Markets
 from agent.venues.purpleflea.offset import OffsetEstimate
 from agent.venues.purpleflea.options import Options
 from agent.venues.purpleflea.private import PrivateReader
@@ -42,14 +40,9 @@ from agent.venues.purpleflea.questions import Questions
 from agent.venues.purpleflea.sender import UNACKED, Sender
 from agent.venues.purpleflea.strict import Malformed
 
-PROTOCOL = "pf.v1"
-PRIVATE_CHANNELS = ("orders", "fills", "account")
-PUBLIC_CHANNELS = ("ticker", "orderbook", "trades", "status")
-ARTICLE_CHANNELS = ("ticker", "orderbook", "fills")
 _MS = 1_000_000
 _NEVER_NS = 1 << 62
 _NOTHING: list[Event] = []
-_TERMINAL_CLOSES = {4401: "the key is refused", 4403: "the key is not allowed this", 4409: "another session took over"}
 
 
 class Phase(Enum):
@@ -80,10 +73,14 @@ class PurpleFleaProtocol:
         self._data = MarketData(
             self.markets, options.symbols, options, counters=self.counters, malformed=self._malformed
         )
+        self._listing = Listing(self.markets, options.symbols, self.define)
         self._decoder = Decoder()
         self._article_decoder = Decoder(article.ArticleInbound)
         self._decode: Callable[[bytes], Any] = self._decode_nothing
-        self._is_ended = True
+        self._is_up = False
+        """A SessionUp was said, and no SessionDown after it."""
+        self._is_final = False
+        """A SessionDown was said that is terminal."""
         self._epoch_ended = ""
         self._highest_epoch = 0
         self._heard_ns = self._hello_by_ns = self._ping_at_ns = _NEVER_NS
@@ -132,7 +129,7 @@ class PurpleFleaProtocol:
         self._enter(Phase.HELLO)
         self.must_close = self._epoch_ended = ""
         self.outbox.clear()
-        self._is_ended = False
+        self._is_up = self._is_final = False
         self._decode = self._decode_hello
         self._private.epoch = 0
         self._monotonic_ns, self._wall_ns = monotonic_ns, wall_ns
@@ -144,11 +141,9 @@ class PurpleFleaProtocol:
 
     def closed(self, code: int | None, reason: str) -> list[Event]:
         """The connection ended; `code` is the WebSocket's, None where it just broke."""
-        why = _TERMINAL_CLOSES.get(code or 0)
-        if code == 4409 and self._epoch_ended == "fence":
-            why = None
-        if why is not None:
-            return self._end(f"{code}: {why}", is_terminal=True)
+        why = session.final_close(code, self._epoch_ended)
+        if why:
+            return self._end(why, is_terminal=True)
         return self._end(f"closed {code}" if code is not None else reason or "the connection broke")
 
     def _enter(self, phase: Phase) -> None:
@@ -156,7 +151,7 @@ class PurpleFleaProtocol:
         self._sender.may_place = phase is Phase.LIVE or (phase is Phase.ARTICLE and self.options.allow_unacked_orders)
 
     def _end(self, reason: str, *, is_terminal: bool = False) -> list[Event]:
-        """SessionDown, unless it was said already; the connection has to go."""
+        """SessionDown where the session was up, and always where none may follow; the connection has to go."""
         self._enter(Phase.CLOSED)
         self._decode = self._decode_nothing
         self.must_close = self.must_close or reason
@@ -164,9 +159,10 @@ class PurpleFleaProtocol:
         self._questions.forget()
         self.offset.forget_pending()
         self._data.restart()
-        if self._is_ended:
+        if self._is_final or not (self._is_up or is_terminal):
             return []
-        self._is_ended = True
+        self._is_up = False
+        self._is_final = is_terminal
         return [SessionDown(reason=reason, is_terminal=is_terminal)]
 
     # Frames in
@@ -225,7 +221,8 @@ class PurpleFleaProtocol:
         if monotonic_ns >= self._ping_at_ns:
             self._ping_at_ns = monotonic_ns + self._heartbeat_ns
             self.outbox.append(encoder.ping(self.offset.ping(monotonic_ns, wall_ns), wall_ns))
-        return self._data.tick(monotonic_ns, self.outbox)
+        events = self._listing.tick(self._venue_ns) if self._listing.next_ns <= self._venue_ns else []
+        return events + self._data.tick(monotonic_ns, self.outbox)
 
     @property
     def next_deadline_ns(self) -> int:
@@ -251,11 +248,12 @@ class PurpleFleaProtocol:
     def _hello(self, frame: wire.Hello) -> list[Event]:
         if self.phase is Phase.LIVE:
             raise Malformed("a second hello")
-        if frame.protocol != PROTOCOL:
+        if frame.protocol != session.PROTOCOL:
             return self._end("it speaks another protocol", is_terminal=True)
         if frame.session_epoch < self._highest_epoch:
             return self._end("its epoch went back")
-        options, limits = self.options, frame.limits
+        options = self.options
+        events: list[Event] = [SessionDown(reason="a hello after all")] if self._is_up else []
         self._enter(Phase.LIVE)
         self._decode = self._decoder.decode
         self._private.epoch = self._highest_epoch = frame.session_epoch
@@ -263,40 +261,21 @@ class PurpleFleaProtocol:
         self._hello_by_ns = _NEVER_NS
         self._heartbeat_ns = frame.heartbeat_ms * _MS
         self._ping_at_ns = self._monotonic_ns
-        # Private channels first, so that no execution falls between the reconciliation and the subscription.
-        self.outbox.append(encoder.subscribe(PRIVATE_CHANNELS, options.symbols))
-        if options.cod_grace_ms is not None:
-            self.outbox.append(encoder.set_cod(options.cod_grace_ms))
-        self.outbox.append(encoder.subscribe(PUBLIC_CHANNELS, options.symbols, depth=options.depth))
+        self._is_up = True
+        self.outbox += session.opening(options)
         self._data.subscribed(self._monotonic_ns)
         best = self.offset.best
-        return [
-            SessionUp(
-                epoch=frame.session_epoch,
-                last_exec_seq=frame.last_exec_seq,
-                orders_per_s=min(limits.orders_per_s, options.orders_per_s),
-                cancels_per_s=min(limits.cancels_per_s, options.cancels_per_s),
-                max_open=min(limits.max_open, options.max_open),
-                server_offset_ns=frame.server_ts_ns - self._wall_ns if best is None else best.offset_ns,
-            )
-        ]
+        offset_ns = frame.server_ts_ns - self._wall_ns if best is None else best.offset_ns
+        return [*events, session.up(frame, options, offset_ns)]
 
     def _enter_article(self) -> list[Event]:
         self._enter(Phase.ARTICLE)
         self._decode = self._article_decoder.decode
         self._hello_by_ns = _NEVER_NS
-        self.outbox.append(encoder.subscribe(ARTICLE_CHANNELS, self.options.symbols))
+        self._is_up = True
+        self.outbox.append(session.article_opening(self.options))
         self._alarm("warning", UNACKED, "no hello within its time: market data only, no orders")
-        return [
-            SessionUp(
-                epoch=0,
-                last_exec_seq=0,
-                acknowledges=self.options.allow_unacked_orders,
-                orders_per_s=self.options.orders_per_s,
-                cancels_per_s=self.options.cancels_per_s,
-                max_open=self.options.max_open,
-            )
-        ]
+        return [session.article_up(self.options)]
 
     def _replay_done(self, frame: wire.WireReplayDone) -> list[Event]:
         if not frame.complete:
@@ -340,32 +319,18 @@ class PurpleFleaProtocol:
             return events + self._end(f"the venue ended it: {frame.code}")
         return events
 
-    def _instrument(self, frame: wire.WireInstrument) -> list[Event]:
-        instrument = instrument_of(frame)
-        known = self.markets.by_symbol.get(frame.symbol)
-        if frame.symbol not in self.options.symbols or (known is not None and known.instrument == instrument):
-            return _NOTHING
-        self.define(instrument)
-        return [InstrumentDefined(instrument)]
-
     def _status(self, frame: wire.WireStatus) -> list[Event]:
-        symbols = [frame.symbol] if frame.symbol else list(self.markets.by_symbol)
-        return [event for symbol in symbols for event in self._set_status(symbol, frame.status)]
+        return self._listing.status(frame, self._venue_ns)
 
     def _drain(self, frame: wire.Drain) -> list[Event]:
-        """It is about to restart: orders sent now could be lost in it, so there are none until the next connection."""
         self.counters["drain"] += 1
         self._alarm("notice", "DRAIN", f"the venue restarts in {frame.in_ms} ms")
-        return [
-            event for symbol in self.markets.by_symbol for event in self._set_status(symbol, TradingStatus.CANCEL_ONLY)
-        ]
+        return self._listing.restarting()
 
-    def _set_status(self, symbol: str, status: TradingStatus) -> list[Event]:
-        market = self.markets.by_symbol.get(symbol)
-        if market is None or market.instrument.status is status:
-            return []
-        market.instrument = msgspec.structs.replace(market.instrument, status=status)
-        return [InstrumentDefined(market.instrument)]
+    @property
+    def _venue_ns(self) -> int:
+        """The venue's clock now, as far as it is known."""
+        return self._wall_ns + (self._data.offset_ns or 0)
 
     # Article mode
 
@@ -436,7 +401,7 @@ class PurpleFleaProtocol:
             wire.CodAck: self._ignore,
             wire.DeadmanAck: self._ignore,
             wire.WireError: self._error,
-            wire.WireInstrument: self._instrument,
+            wire.WireInstrument: self._listing.instrument,
             wire.WireStatus: self._status,
             wire.Drain: self._drain,
             article.ArticleTick: self._article_tick,
