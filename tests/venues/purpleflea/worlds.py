@@ -103,6 +103,9 @@ class Session:
         self.protocol.outbox.clear()
         return frames
 
+    def pings(self) -> list[dict[str, Any]]:
+        return [frame for frame in self.said() if frame["action"] == "ping"]
+
     def snapshot(self, book_seq: int = 1, **changed: Any) -> list[Event]:
         return self.say(
             **{
