@@ -149,16 +149,7 @@ async def start_guard(plan: GuardPlan) -> subprocess.Popen[bytes]:
     ready, told = os.pipe()
     log_path = plan.folder / "guard.log"
     try:
-        with log_path.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(GUARD_FILE), "--config", str(config), "--ready-fd", str(told)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(told,),
-                start_new_session=True,
-                close_fds=True,
-            )
+        process = _spawn(config, told, log_path)
     except BaseException:
         os.close(ready)
         raise
@@ -170,6 +161,19 @@ async def start_guard(plan: GuardPlan) -> subprocess.Popen[bytes]:
     await _ended(process, LEAVE_TIMEOUT_S)
     words = log_path.read_text(errors="replace")[-_WORDS_SHOWN:].strip().rpartition("\n")[2]
     raise SetupError(f"the guard did not come up: {words}", code="E_NO_GUARD", where=str(log_path))
+
+
+def _spawn(config: Path, told: int, log_path: Path) -> subprocess.Popen[bytes]:
+    """A session of its own, and no code but the standard library's and its own."""
+    with log_path.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARD_FILE), "--config", str(config), "--ready-fd", str(told)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(told,),
+            start_new_session=True,
+        )
 
 
 def write_configuration(plan: GuardPlan) -> Path:

@@ -37,11 +37,13 @@ class VenuePart(NamedTuple):
 
 
 class ChainPart(NamedTuple):
-    """The chain. `halts_file` holds the transactions that were signed ahead."""
+    """The chain. `halts_file` holds the transactions that were signed ahead; only the signing step opens the keystore."""
 
     nodes: tuple[str, ...]
     executor: str
     halts_file: Path
+    guardian_keystore: Path | None = None
+    guardian_password_file: Path | None = None
 
 
 class Configuration(NamedTuple):
@@ -173,7 +175,16 @@ def _chain(table: _Table, base: Path) -> ChainPart:
         is_address = False
     if not is_address:
         raise ConfigurationFault("chain.executor is no address")
-    return ChainPart(nodes=nodes, executor=executor, halts_file=base / table.take("halts_file", str, "halts.json"))
+    keystore, password_file = (table.take(key, str, "") for key in ("guardian_keystore", "guardian_password_file"))
+    if bool(keystore) != bool(password_file):
+        raise ConfigurationFault("chain.guardian_keystore and chain.guardian_password_file belong together")
+    return ChainPart(
+        nodes=nodes,
+        executor=executor,
+        halts_file=base / table.take("halts_file", str, "halts.json"),
+        guardian_keystore=base / keystore if keystore else None,
+        guardian_password_file=base / password_file if password_file else None,
+    )
 
 
 def _address(url: str, key: str) -> str:

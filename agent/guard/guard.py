@@ -349,6 +349,7 @@ class Guard:
             "nav_atoms": str(beat.nav) if beat else None,
             "exposure_atoms": str(beat.exposure) if beat else None,
             "is_shielding": self._shield is not None,
+            "is_shield_verified": self._shield is not None and self._shield.is_verified,
             "trip": trip._asdict() if trip else None,
             "latch_error": self._latch_error,
             "rungs": self.rungs(),

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ from agent.guard.sockets import AGENT_SOCKET, CONTROL_SOCKET, listen
 
 PULSE_NS = 50_000_000
 HELLO_NS = 1_000_000_000
-NEW_LINKS_MAX = 4
+NEW_LINKS_MAX = 16
+ACCEPTS_PER_WAKE = 16
+DEFECT_PAUSE_S = 0.02
 EXIT_CONFIGURATION, EXIT_SETUP = 3, 4
 _PR_SET_DUMPABLE = 4
 
@@ -43,6 +46,7 @@ class Loop:
         self._controls = listen(guard.folder.path, CONTROL_SOCKET, socket.SOCK_STREAM)
         self._new_links: list[tuple[AgentLink, int]] = []
         self._clients: list[ControlClient] = []
+        self._next_pulse_ns = 0
         self._signals, signals = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._signals.setblocking(False)
         signals.setblocking(False)
@@ -55,15 +59,24 @@ class Loop:
 
     def run(self) -> int:
         guard = self._guard
-        next_pulse_ns = 0
         while guard.exit_code is None:
-            self._take_in(self._wait(next_pulse_ns))
-            guard.on_time()
-            if time.monotonic_ns() >= next_pulse_ns:
-                guard.pulse()
-                notify_watchdog()
-                next_pulse_ns = time.monotonic_ns() + PULSE_NS
+            try:
+                self._turn()
+            except Exception as error:  # noqa: BLE001 - a defect of the guard stops the agent, never the guard
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                guard.log("defect", error=type(error).__name__, where=f"{Path(place.filename).name}:{place.lineno}")
+                guard.trip("guard_defect", type(error).__name__)
+                time.sleep(DEFECT_PAUSE_S)
         return guard.exit_code
+
+    def _turn(self) -> None:
+        guard = self._guard
+        self._take_in(self._wait(self._next_pulse_ns))
+        guard.on_time()
+        if time.monotonic_ns() >= self._next_pulse_ns:
+            guard.pulse()
+            notify_watchdog()
+            self._next_pulse_ns = time.monotonic_ns() + PULSE_NS
 
     def _wait(self, next_pulse_ns: int) -> set[int]:
         """Descriptors that have something, at the latest when the next pulse or the beat's deadline is due."""
@@ -142,14 +155,19 @@ class Loop:
                 self._clients.append(ControlClient(connection, self._answer))
         if self._agents.fileno() in ready:
             with contextlib.suppress(OSError):
-                connection, _ = self._agents.accept()
-                if len(self._new_links) >= NEW_LINKS_MAX:
-                    connection.close()
-                    return
-                try:
-                    self._new_links.append((AgentLink(connection), time.monotonic_ns() + HELLO_NS))
-                except (ProtocolFault, ProcessLookupError):
-                    connection.close()
+                for _ in range(ACCEPTS_PER_WAKE):
+                    connection, _ = self._agents.accept()
+                    self._receive(connection)
+
+    def _receive(self, connection: socket.socket) -> None:
+        """Somebody at the agents' door; who says no hello keeps nobody else out for long."""
+        if len(self._new_links) >= NEW_LINKS_MAX:
+            connection.close()
+            return
+        try:
+            self._new_links.append((AgentLink(connection), time.monotonic_ns() + HELLO_NS))
+        except (ProtocolFault, ProcessLookupError):
+            connection.close()
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked.get("ask") == "halt":

@@ -41,7 +41,7 @@ def listen(folder: Path, name: str, kind: socket.SocketKind) -> socket.socket:
         with short_name(folder, name) as path:
             listener.bind(path)
         os.chmod(folder / name, 0o600)
-        listener.listen(4)
+        listener.listen(128)
     except BaseException:
         listener.close()
         raise

@@ -17,13 +17,13 @@ class Target:
         self.pid = pid
         self.descriptor = os.pidfd_open(pid)
         self.start_ticks = start_ticks(pid)
-        self._poll = select.poll()
-        self._poll.register(self.descriptor, select.POLLIN)
 
     @property
     def is_gone(self) -> bool:
         """Whether it has ended, by the kernel's word."""
-        return bool(self._poll.poll(0))
+        poll = select.poll()  # a new one: several threads ask, and one object is not for two
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(0))
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -61,7 +61,8 @@ class Watch:
         self._frozen = 0
         self._lagging_word = 0
         self._digest_since_ns = 0
-        self._behind_since_ns: int | None = None
+        self._unheard: tuple[int, int] | None = None
+        """The newest execution that the agent had not heard of when it was read, and when that was."""
         self._unknown: dict[str, int] = {}
 
     def arm(self, hello: Hello, now_ns: int) -> None:
@@ -102,6 +103,8 @@ class Watch:
             return self.stop("beat_time", "a beat older than the one before it")
         progress = self._check_progress(beat, word, now_ns)
         self.last_beat = beat
+        if self._unheard is not None and beat.exec_seq >= self._unheard[0]:
+            self._unheard = None
         # The beat's own time counts: one that lay in the socket while the agent hung proves nothing.
         self.last_beat_ns = max(self.last_beat_ns, min(beat.monotonic_ns, now_ns))
         return progress or self._check_claims(beat)
@@ -150,9 +153,10 @@ class Watch:
         silent_ns = now_ns - self.last_beat_ns
         if silent_ns > self.limits.beat_deadline_ms * MS_NS:
             return self.stop("silent", f"no beat for {silent_ns // MS_NS} ms")
-        behind = self._behind_since_ns
-        if behind is not None and now_ns - behind > self.limits.exec_lag_ms * MS_NS:
-            return self.stop("execution_lag", f"executions unknown to the agent for {(now_ns - behind) // MS_NS} ms")
+        if self._unheard is not None:
+            exec_seq, since_ns = self._unheard
+            if now_ns - since_ns > self.limits.exec_lag_ms * MS_NS:
+                return self.stop("execution_lag", f"execution {exec_seq} unheard for {(now_ns - since_ns) // MS_NS} ms")
         return None
 
     def on_process_gone(self) -> Trip | None:
@@ -195,10 +199,9 @@ class Watch:
         return self._check_orders(truth, beat)
 
     def _note_lag(self, truth: Truth, beat: Beat, now_ns: int) -> None:
-        if beat.exec_seq >= truth.exec_seq:
-            self._behind_since_ns = None
-        elif self._behind_since_ns is None:
-            self._behind_since_ns = now_ns
+        # One execution is followed until it is heard of; in steady traffic there is always a newer one.
+        if self._unheard is None and truth.exec_seq > beat.exec_seq:
+            self._unheard = (truth.exec_seq, now_ns)
 
     def _check_orders(self, truth: Truth, beat: Beat) -> Trip | None:
         issued = IssuedIds(beat.run_epoch, beat.next_order)

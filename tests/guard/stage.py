@@ -22,9 +22,9 @@ PATIENCE_S = 15.0
 class Stage:
     """Everything in one folder; `close` ends what still lives."""
 
-    def __init__(self, folder: Path, venue: VenueDouble, **changes: Any) -> None:
+    def __init__(self, folder: Path, double: VenueDouble, **changes: Any) -> None:
         self.folder = folder
-        self.venue = venue
+        self.venue = double
         self.guard_folder = folder / "guard"
         self.config = folder / "guard.json"
         for name, secret in (("guard.key", GUARD_KEY), ("agent.key", AGENT_KEY)):
@@ -34,7 +34,7 @@ class Stage:
             "schema": 1,
             "folder": "guard",
             "venue": {
-                "url": venue.url,
+                "url": double.url,
                 "key_file": "guard.key",
                 "symbols": ["BTC-USDC"],
                 "agent_key_ids": [AGENT_KEY_ID],

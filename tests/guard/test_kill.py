@@ -49,7 +49,7 @@ def test_an_agent_that_fails_is_stopped(set_stage: SetStage, fault: str) -> None
     assert (
         verified["trip"]["code"]
         in {
-            "killed": {"process_gone"},
+            "killed": {"process_gone", "socket_closed"},
             "stopped": {"silent"},
             "wedge": {"silent"},
             "wedge_trading": {"silent"},

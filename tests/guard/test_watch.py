@@ -175,6 +175,15 @@ def test_executions_that_the_agent_does_not_hear_of(run: Run) -> None:
     assert run.code() == "execution_lag"
 
 
+def test_an_agent_that_hears_of_everything_a_little_later_is_not_behind(run: Run) -> None:
+    for second in range(1, 60):
+        run.watch.on_truth(Truth(10 * second, (), True), run.ms * MS)
+        for _ in range(20):
+            run.beat(exec_seq=10 * second - 3 if _ < 10 else 10 * second + 1)
+            run.watch.on_time(run.ms * MS)
+    assert run.code() is None
+
+
 def test_an_agent_that_catches_up_is_not_behind(run: Run) -> None:
     run.beat()
     run.watch.on_truth(Truth(9, (), True), run.ms * MS)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 AGENT_KEY_ID, AGENT_KEY = "key_agent", "pf_agent_secret"
 GUARD_KEY_ID, GUARD_KEY = "key_guard", "pf_guard_secret"
+FOREIGN = "not-ours"
 SCOPES = {AGENT_KEY: {"trade", "read", "cancel"}, GUARD_KEY: {"read", "cancel", "revoke"}}
 
 
@@ -151,8 +152,8 @@ class VenueDouble:
             "price": "100",
             "cum_qty": "0",
         }
-        while len(self.orders) > 50:
-            del self.orders[next(iter(self.orders))]
+        if len(self.orders) > 50:
+            del self.orders[next(other for other in self.orders if other != FOREIGN)]
         return 200, {"type": "order_ack", "client_order_id": name, "exec_seq": self.exec_seq}
 
     def _cancel_all(self, key: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
