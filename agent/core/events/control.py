@@ -76,5 +76,13 @@ class StrategyAlive(msgspec.Struct, frozen=True, tag="strategy_alive"):
 
 ControlEvent = (
     RunStarted
-    | HaltAsked | TimerFired | GuardPulse | GuardGone | JournalHealth | ClockStepped | ClockAgreed | OperatorCommand
+    | HaltAsked
+    | TimerFired
+    | GuardPulse
+    | GuardGone
+    | JournalHealth
+    | ClockStepped
+    | ClockAgreed
+    | OperatorCommand
+    | StrategyAlive
 )

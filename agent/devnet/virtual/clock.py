@@ -57,6 +57,11 @@ class VirtualClock:
         self._drift_from_ns = self._timeline.now_ns
         self._drift_ppm = ppm
 
+    def mend_wall(self) -> None:
+        """Set the wall clock right again."""
+        self._wall_ns = WALL_START_NS
+        self._drift_ppm = 0
+
     def suspend(self, for_ns: int) -> None:
         """The machine slept: the true time and the wall clock went on, the monotonic one stood."""
         self._boot_ns += for_ns

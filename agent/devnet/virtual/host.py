@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
+import msgspec
+
 from agent.core.effects import Effect
 from agent.core.effects import orders as requests
 from agent.core.effects.control import ArmTimer, DisarmTimer
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
-from agent.core.events.control import ClockAgreed, ClockStepped, TimerFired
+from agent.core.events.control import ClockAgreed, ClockStepped, RunStarted, TimerFired
 from agent.core.orders.order import Order
 from agent.devnet.virtual.clock import VirtualClock
 from agent.devnet.virtual.disk import VirtualDisk
@@ -28,7 +30,7 @@ from agent.devnet.virtual.link import NS_PER_MS, End
 from agent.devnet.virtual.network import Refused, VirtualNetwork
 from agent.devnet.virtual.profile import Profile
 from agent.devnet.virtual.schedule import Appointment, Schedule
-from agent.devnet.virtual.venue import Ping, Pong, Question, Venue
+from agent.devnet.virtual.venue import Hello, Ping, Pong, Question, Venue
 from agent.engine.stepping import CLOCK_STEP_NS, Stepper
 from agent.engine.timers import Timers
 from agent.journal.writer import NEEDS_SYNC, JournalWriter
@@ -37,6 +39,7 @@ NS_PER_S = 1_000_000_000
 VENUE_URL = "wss://venue.test/ws"
 WAKE_NS = 200_000
 """A thread that was woken runs within this."""
+BEAT_NS = 100 * NS_PER_MS
 SILENCE_NS = 3 * NS_PER_S
 HELLO_NS = 2 * NS_PER_S
 """A venue that does not greet within this is not one that orders may be sent to."""
@@ -100,19 +103,13 @@ class Started(Protocol):
 
     def order(self, client_order_id: str) -> Order | None: ...
     def position_lots(self, symbol: str) -> int: ...
-    def cash_atoms(self) -> int | None:
-        """None where the core keeps none."""
-
+    def cash_atoms(self) -> int: ...
     def state_hash(self) -> str: ...
     def state_bytes(self) -> int: ...
 
 
 class Program(Protocol):
     """How the agent starts on a machine. `start` raises agent.errors.SetupError where the disk does not let it."""
-
-    @property
-    def has_limits(self) -> bool:
-        """Whether its core holds limits at all."""
 
     def start(self, disk: VirtualDisk, clock: VirtualClock, profile: Profile) -> Started: ...
 
@@ -214,8 +211,8 @@ class Host:
 
     # Life and death
 
-    def boot(self) -> None:
-        """Start a process. Raises what the program raises where it cannot start."""
+    def boot(self, *, is_reset: bool = False) -> None:
+        """Start a process; `is_reset`: a person took a halt back. Raises what the program raises."""
         self.incarnation += 1
         self.started = started = self._program.start(self.disk, self.clock, self._profile)
         self._witness.on_started()
@@ -234,11 +231,16 @@ class Host:
         self._failures_to_connect = 0
         self._stalled_until_ns = 0
         self._last_offset_ns = self.clock.wall_ns() - self.clock.monotonic_ns()
-        self.take(events.SessionDown(reason="start"))
+        self.take(RunStarted(run_epoch=started.log.run_epoch, is_reset=is_reset))
+        self._later(BEAT_NS, self._beat)
         self._later(0, self._connect)
         self._later(PING_NS, self._ping)
         self._is_woken = False
         self._work_regularly()
+
+    def _beat(self) -> None:
+        self._later(BEAT_NS, self._beat)
+        self.take(TimerFired("beat"))
 
     def kill(self, reason: str) -> None:
         """SIGKILL: files and sockets are closed by the kernel; the journal keeps what was written."""
@@ -309,9 +311,14 @@ class Host:
         if isinstance(data, events.SessionDown):
             self._lose(connection, data)
             return
-        if isinstance(data, events.SessionUp | events.FenceDone):
+        if isinstance(data, Hello):
+            connection.is_greeted = True
+            self.epoch = data.up.epoch
+            offset_ns = data.server_wall_ns - self.clock.wall_ns()
+            self.take(msgspec.structs.replace(data.up, server_offset_ns=offset_ns))
+            return
+        if isinstance(data, events.FenceDone):
             self.epoch = data.epoch
-            connection.is_greeted = connection.is_greeted or isinstance(data, events.SessionUp)
         self.take(data)
 
     def on_close(self, connection: _Connection, reason: str) -> None:

@@ -20,6 +20,8 @@ class Decision(msgspec.Struct):
 
     number: int
     fingerprint: Fingerprint
+    is_signal: bool
+    """A signal may be served by several orders, one after the other, as long as they do not exceed it together."""
     accepted: list[str] = msgspec.field(default_factory=list)
 
 
@@ -52,9 +54,9 @@ class Ledger:
         self.uncountable_lots = 0
         """Lots of trades told behind the end of their order, and of busts: nobody could have reckoned with them."""
 
-    def decide(self, fingerprint: Fingerprint) -> Decision:
+    def decide(self, fingerprint: Fingerprint, *, is_signal: bool = False) -> Decision:
         """The workload wishes an order; its fingerprint must be new."""
-        decision = Decision(len(self.decisions), fingerprint)
+        decision = Decision(len(self.decisions), fingerprint, is_signal)
         if fingerprint in self._by_fingerprint:
             raise ValueError(f"two decisions look the same: {fingerprint}")
         self.decisions.append(decision)
@@ -95,6 +97,11 @@ class Ledger:
         self.fees_atoms -= fee_atoms
         self.trades[trade_id] = 0
         self.uncountable_lots += lots
+
+    def promised_lots(self, decision: Decision) -> int:
+        """What was and may still be filled for it."""
+        orders = [self.orders[name] for name in decision.accepted]
+        return sum(order.total_lots if order.is_live else order.filled_lots for order in orders)
 
     def end(self, client_order_id: str) -> None:
         """The order can trade no more."""

@@ -17,8 +17,11 @@ from agent.core.effects import Effect
 from agent.core.effects import orders as requests
 from agent.core.effects.control import Stop
 from agent.core.events import Event, Stamp
+from agent.core.events.control import RunStarted
 from agent.core.events.market import BookDelta, BookSnapshot, BookStale, MarketTick
+from agent.core.events.orders import SessionDown
 from agent.core.orders.table import FINAL, OrderState
+from agent.devnet.virtual.venue import DEPOSIT_ATOMS
 from agent.errors import SetupError
 from agent.journal.errors import CorruptJournal, Diverged, JournalFailed
 
@@ -72,8 +75,11 @@ class Oracles:
         if kind in MARKET_EVENTS:
             self.market_seq = stamp.seq
             self._see_book(event, stamp)
-        elif isinstance(event, BookStale):
-            for symbol in (event.symbol,) if event.symbol else tuple(self._world.markets):
+        elif isinstance(event, RunStarted):
+            self._halted = self._halted and not event.is_reset
+        elif isinstance(event, BookStale | SessionDown):
+            named = event.symbol if isinstance(event, BookStale) else ""
+            for symbol in (named,) if named else tuple(self._world.markets):
                 self._book_ns[symbol] = None
         for effect in effects:
             if type(effect) is requests.Place:
@@ -102,7 +108,7 @@ class Oracles:
         recent.append(stamp.monotonic_ns)
         while stamp.monotonic_ns - recent[0] >= NS_PER_S:
             recent.popleft()
-        if len(recent) > 2 * per_s and self._world.program.has_limits:
+        if len(recent) > 2 * per_s:
             find("O4", f"{len(recent)} orders within a second, {per_s} a second allowed")
         else:
             per_burst = per_s // 5 + 1
@@ -121,13 +127,16 @@ class Oracles:
         order = ledger.orders[client_order_id]
         if order.decision is not None:
             decision = ledger.decisions[order.decision]
-            if len(decision.accepted) > 1:
+            if len(decision.accepted) > 1 and not decision.is_signal:
                 self._world.find("O1", f"two orders for one decision: {decision}")
+            promised_lots = ledger.promised_lots(decision) - ledger.uncountable_lots
+            if decision.is_signal and promised_lots > decision.fingerprint[2]:
+                self._world.find("O1", f"{promised_lots} lots for one signal: {decision}")
         market = self._world.markets[order.symbol]
         value_atoms = market.instrument.notional_atoms(1, market.lowest_ticks)
         most_lots = self._world.limits.position_atoms * 102 // 100 // value_atoms
         lots = ledger.worst_lots(order.symbol, order.side) - ledger.uncountable_lots
-        if not order.is_reduce_only and lots > most_lots and self._world.program.has_limits:
+        if not order.is_reduce_only and lots > most_lots:
             self._world.find("O4", f"{order.side} {order.symbol} could reach {lots} lots, {most_lots} are allowed")
 
     def on_death(self, reason: str) -> None:
@@ -213,9 +222,9 @@ class Oracles:
             here, there = agent.position_lots(symbol), world.ledger.position_lots.get(symbol, 0)
             if here != there:
                 world.find("O3", f"{symbol}: {here} lots here, {there} in truth")
-        cash_atoms = agent.cash_atoms()
-        if cash_atoms is not None and cash_atoms != world.ledger.cash_atoms:
-            world.find("O3", f"{cash_atoms} atoms of cash here, {world.ledger.cash_atoms} in truth")
+        cash_atoms = DEPOSIT_ATOMS + world.ledger.cash_atoms
+        if agent.cash_atoms() != cash_atoms:
+            world.find("O3", f"{agent.cash_atoms()} atoms of cash here, {cash_atoms} in truth")
         if (size := agent.state_bytes()) > STATE_BYTES_MAX:
             world.find("O10", f"the state takes {size} bytes")
 

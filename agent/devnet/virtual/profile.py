@@ -19,6 +19,8 @@ BRUTAL_PPM = 300_000
 BREACH_PPM = 150_000
 """Share of worlds whose peer breaks its contract at all: there the agent has to stop, and nothing else is seen."""
 PPM = 1_000_000
+PRODUCER = "model"
+"""The slow path of every world."""
 
 Name = Literal["swarm", "calm", "network", "venue", "host", "breach"]
 NAMES: tuple[Name, ...] = ("swarm", "calm", "network", "venue", "host", "breach")

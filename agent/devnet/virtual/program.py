@@ -1,20 +1,26 @@
-"""How the agent starts on a virtual machine: read the journal, replay it, go on in a new run."""
+"""The agent's own start on a virtual machine: replay the journal through the core, go on in a new run.
+
+It is what `agent.engine.venue_run` does, with the disk and the clock of the virtual machine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
+from agent.core.desk.desk import OrderDesk
+from agent.core.desk.settings import DeskSettings
 from agent.core.effects.orders import Place
 from agent.core.orders.order import Order
-from agent.core.orders.orders import OwnOrders
-from agent.core.orders.state import OrdersState
+from agent.core.risk.check_view import AccountLimits
+from agent.core.risk.profiles import PROFILES
+from agent.core.signals.admission import ProducerBudget
+from agent.core.step import Core
 from agent.devnet.virtual.clock import VirtualClock
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.host import RUN_FOLDER
-from agent.devnet.virtual.order_brain import BrainState, OrderBrain
-from agent.devnet.virtual.profile import Profile
+from agent.devnet.virtual.market import BTC, ETH
+from agent.devnet.virtual.profile import PRODUCER, Profile
+from agent.journal.machine import CoreMachine, core_settings, make_core
 from agent.journal.reader import JournalReader
 from agent.journal.records import EFFECTS, Run
 from agent.journal.recovery import recover
@@ -25,17 +31,22 @@ from agent.journal.writer import JournalWriter
 
 SEGMENT_BYTES = 1 << 18
 FREE_BYTES_MIN = 1 << 20
-RUN_EPOCH = "run_epoch"
+CURRENCY = "USDC"
 
 
-class OrderProcess:
-    """A process whose core is `OrderBrain`."""
+class AgentProcess:
+    """A started process."""
 
-    def __init__(self, brain: OrderBrain, log: JournalWriter, placed_ids: frozenset[str], replayed_hash: str) -> None:
-        self.brain = brain
+    def __init__(self, core: Core, log: JournalWriter, placed_ids: frozenset[str], replayed_hash: str) -> None:
+        self.brain = core
         self.log = log
         self.placed_ids = placed_ids
         self.replayed_hash = replayed_hash
+
+    @property
+    def desk(self) -> OrderDesk:
+        assert self.brain.desk is not None
+        return self.brain.desk
 
     def state_hash(self) -> str:
         return hash_state(self.brain.state())
@@ -44,69 +55,62 @@ class OrderProcess:
         return len(self.brain.state())
 
     @property
-    def _state(self) -> OrdersState:
-        return self.brain.all.orders
-
-    @property
     def is_live(self) -> bool:
-        return self._state.is_live
+        return self.desk.session.is_live
 
     @property
     def is_halted(self) -> bool:
-        return bool(self.brain.all.halted_by)
+        return self.brain.is_halted
 
     @property
     def exec_cursor(self) -> int:
-        return self._state.cursor
-
-    @property
-    def orders(self) -> OwnOrders:
-        return self.brain.orders
+        return self.desk.orders.state.cursor
 
     def live_orders(self) -> Iterator[Order]:
-        yield from self._state.live.values()
+        yield from self.desk.orders.state.live.values()
 
     def order(self, client_order_id: str) -> Order | None:
-        return self.brain.orders.get(client_order_id)
+        return self.desk.orders.get(client_order_id)
 
     def position_lots(self, symbol: str) -> int:
-        return self.brain.all.positions.get(symbol, 0)
+        return self.desk.state.accounts.lots(symbol)
 
-    def cash_atoms(self) -> int | None:
-        return None
+    def cash_atoms(self) -> int:
+        return self.desk.state.accounts.cash.get(CURRENCY, 0)
 
 
-class OrderProgram:
-    """Starts processes with `OrderBrain`."""
+class AgentProgram:
+    """Starts processes with the agent's core and journal."""
 
-    has_limits = False
-
-    def start(self, disk: VirtualDisk, clock: VirtualClock, profile: Profile) -> OrderProcess:
-        def make(run: Run, state: bytes | None) -> OrderBrain:
-            run_epoch = int(run.settings[RUN_EPOCH])
-            if state is None:
-                all_of_it = BrainState(orders=OrdersState(run_epoch=run_epoch))
-            else:
-                all_of_it = msgspec.json.decode(state, type=BrainState)
-                all_of_it.orders.run_epoch, all_of_it.orders.next_counter = run_epoch, 0
-            return OrderBrain(all_of_it)
-
-        found = recover(RUN_FOLDER, make, disk=disk)
+    def start(self, disk: VirtualDisk, clock: VirtualClock, profile: Profile) -> AgentProcess:
+        desk = desk_settings(profile)
+        recovered = recover(RUN_FOLDER, make_core, disk=disk)
         placed_ids: frozenset[str] = frozenset()
-        run_epoch, state = 1, None
-        if found.ending is not None and found.machine is not None:
+        state = None
+        if isinstance(recovered.machine, CoreMachine):
             placed_ids = frozenset(_placed_ids(disk))
-            run_epoch, state = found.ending.run_epoch + 1, found.machine.state()
-        run = Run("simulation", "0", {RUN_EPOCH: str(run_epoch)})
-        log = found.begin(
+            state = recovered.machine.core.state()
+        log = recovered.begin(
             RUN_FOLDER,
-            run,
+            Run("simulation", "1", core_settings(trading=desk, needs_guard=True)),
             monotonic_ns=clock.monotonic_ns(),
             wall_ns=clock.wall_ns(),
             settings=journal_settings(profile),
             disk=disk,
         )
-        return OrderProcess(make(run, state), log, placed_ids, "" if state is None else hash_state(state))
+        core = Core(trading=desk, needs_guard=True, state=state)
+        return AgentProcess(core, log, placed_ids, "" if state is None else hash_state(state))
+
+
+def desk_settings(profile: Profile) -> DeskSettings:
+    """One account with two markets, at the profile's limits."""
+    return DeskSettings(
+        symbols=(BTC.symbol, ETH.symbol),
+        currency=CURRENCY,
+        profile=PROFILES[profile.risk],
+        account=AccountLimits(max_order_lots=10_000, margin_ppm=100_000),
+        budgets={PRODUCER: ProducerBudget(signals_per_s=20, notional_atoms_per_day=10**15)},
+    )
 
 
 def journal_settings(profile: Profile) -> JournalSettings:

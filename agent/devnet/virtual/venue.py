@@ -32,6 +32,8 @@ from agent.devnet.virtual.schedule import Schedule
 
 ORDERS_PER_S = 200
 MAX_OPEN = 400
+DEPOSIT_ATOMS = 2_000_000 * 10**6
+"""What the account begins with."""
 FORMS_OF_AN_OPEN_OUTCOME = ("INTERNAL", "TIMEOUT", "E_NEVER_HEARD_OF")
 
 
@@ -40,6 +42,13 @@ class Question(msgspec.Struct, frozen=True):
 
     request: Any
     asked: events.Asked
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The first frame, with the venue's wall clock."""
+
+    up: events.SessionUp
+    server_wall_ns: int
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -130,15 +139,14 @@ class Venue:
         return session
 
     def _greet(self, session: Session) -> None:
-        session.end.send(
-            events.SessionUp(
-                epoch=session.epoch,
-                last_exec_seq=len(self.log),
-                orders_per_s=ORDERS_PER_S,
-                cancels_per_s=ORDERS_PER_S,
-                max_open=MAX_OPEN,
-            )
+        up = events.SessionUp(
+            epoch=session.epoch,
+            last_exec_seq=len(self.log),
+            orders_per_s=ORDERS_PER_S,
+            cancels_per_s=ORDERS_PER_S,
+            max_open=MAX_OPEN,
         )
+        session.end.send(Hello(up, self._clock.wall_ns()))
         for market in self.markets.values():
             session.end.send(InstrumentDefined(market.instrument))
             self._send_book(session, market)
@@ -430,7 +438,7 @@ class Venue:
     def _account(self, asked: events.Asked, epoch: int) -> events.AccountSnapshot:
         return events.AccountSnapshot(
             as_of_exec_seq=len(self.log),
-            balances=(events.Balance("USDC", self._ledger.cash_atoms),),
+            balances=(events.Balance("USDC", DEPOSIT_ATOMS + self._ledger.cash_atoms),),
             positions=tuple(
                 events.VenuePosition(symbol, lots) for symbol, lots in self._ledger.position_lots.items() if lots
             ),

@@ -16,7 +16,7 @@ from agent.core.effects import Effect
 from agent.core.effects.control import Stop
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
-from agent.core.events.control import GuardGone, GuardPulse, OperatorCommand
+from agent.core.events.control import GuardGone, GuardPulse, OperatorCommand, StrategyAlive
 from agent.core.events.market import BookDelta, BookSnapshot, BookStale, MarketTick, SignalIn
 from agent.core.instruments import OrderType, Side
 from agent.devnet.virtual import actions as act
@@ -29,10 +29,10 @@ from agent.devnet.virtual.link import NS_PER_MS, Latency
 from agent.devnet.virtual.market import BTC, ETH, Market
 from agent.devnet.virtual.network import VirtualNetwork
 from agent.devnet.virtual.oracles import Oracles, Violation
-from agent.devnet.virtual.profile import Profile
+from agent.devnet.virtual.profile import PRODUCER, Profile
 from agent.devnet.virtual.randomness import Streams
 from agent.devnet.virtual.schedule import HeapSchedule
-from agent.devnet.virtual.venue import Venue
+from agent.devnet.virtual.venue import DEPOSIT_ATOMS, Venue
 from agent.errors import SetupError
 
 NS_PER_S = 1_000_000_000
@@ -43,7 +43,11 @@ LOOK_NS = NS_PER_S // 2
 MARKET_NS_MAX = 250 * NS_PER_MS
 PULSE_NS = 200 * NS_PER_MS
 DOWN_NS_MAX = 3 * NS_PER_S
+FLOOD = 40
+"""Signals at once."""
+RESET_NS = 4 * NS_PER_S
 DISK_BYTES = 64 << 20
+STRATEGIES = tuple(f"strategy-{number}" for number in range(12))
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +94,6 @@ RISK: dict[str, tuple[int, int]] = {
     "aggressive": (200, 300_000),
 }
 """Orders a second, and the largest position in ppm of the account's value."""
-DEPOSIT_ATOMS = 2_000_000 * 10**6
 
 
 class World:
@@ -130,6 +133,7 @@ class World:
         self._quiet_until_ns = dict.fromkeys(self.markets, 0)
         self._guard_silent_until_ns = 0
         self._is_guard_gone = False
+        self._pulses = 0
         self._signals: list[SignalIn] = []
         self.has_lost_power = False
 
@@ -183,6 +187,7 @@ class World:
         self._guard_silent_until_ns = 0
         self.venue.is_up = True
         self.host.disk.capacity_bytes = 1 << 40
+        self.host.clock.mend_wall()
         if not self.host.is_running:
             self._boot()
 
@@ -211,14 +216,22 @@ class World:
 
     # The process, as seen from outside
 
-    def _boot(self) -> None:
+    def _boot(self, *, is_reset: bool = False) -> None:
         try:
-            self.host.boot()
+            self.host.boot(is_reset=is_reset)
         except SetupError as error:
             self.oracles.on_no_start(error)
             self.reach("start refused by the disk")
             self.host.disk.kill_process()
             self._boot_later()
+
+    def _reset(self) -> None:
+        """A person has looked at a halt, and lets the agent go on."""
+        if not self.is_healed and not self.host.is_forbidden:
+            self.host.kill("reset by a person")
+            self._boot(is_reset=True)
+            self.host.take(OperatorCommand(action="resume", reason="looked at"))
+            self.reach("reset by a person")
 
     def on_started(self) -> None:
         self.oracles.on_started()
@@ -239,6 +252,8 @@ class World:
         for effect in effects:
             if type(effect) is Stop:
                 self.reach("halted by " + effect.by)
+                if not self.is_healed:
+                    self.schedule.at(self.timeline.now_ns + RESET_NS, self._reset)
         self.oracles.on_step(event, stamp, effects)
 
     def on_sent(self, effect: Effect) -> None:
@@ -277,6 +292,8 @@ class World:
         self.schedule.at(self.timeline.now_ns + PULSE_NS, self._pulse)
         if self.timeline.now_ns >= self._guard_silent_until_ns and not self._is_guard_gone:
             self.host.take(GuardPulse(is_armed=True))
+        self._pulses += 1
+        self.host.take(StrategyAlive(STRATEGIES[self._pulses % len(STRATEGIES)]))
 
     def _carry_out(self, action: act.Action) -> None:
         if self.is_healed:
@@ -300,10 +317,10 @@ class World:
     def _wish(self, wish: act.PlaceAction) -> None:
         if not self.host.is_running:
             return
-        self.ledger.decide((wish.symbol, wish.side, wish.lots))
+        decision = self.ledger.decide((wish.symbol, wish.side, wish.lots))
         self.host.take(
             events.PlaceRequested(
-                strategy="workload", symbol=wish.symbol, side=wish.side, order_type=wish.order_type, lots=wish.lots,
+                strategy=STRATEGIES[decision.number % len(STRATEGIES)], symbol=wish.symbol, side=wish.side, order_type=wish.order_type, lots=wish.lots,
                 price_ticks=self._price(wish.symbol, wish.side, wish.offset_ticks, wish.order_type),
                 is_reduce_only=wish.is_reduce_only, decided_seq=self.oracles.market_seq,
             )
@@ -330,7 +347,7 @@ class World:
         wall_ns = self.host.clock.wall_ns()
         is_wild, is_expired = wish.form == "signal.wild", wish.form == "signal.expired"
         signal = SignalIn(
-            signal_id=f"{wish.number:032x}", producer="model", symbol=wish.symbol, side=wish.side,
+            signal_id=f"{wish.number:032x}", producer=PRODUCER, symbol=wish.symbol, side=wish.side,
             lots=-wish.lots if is_wild else wish.lots, limit_ticks=self._price(wish.symbol, wish.side, wish.offset_ticks),
             urgency=99 if is_wild else wish.urgency, valid_from_ns=wall_ns,
             expires_ns=wall_ns + (-1 if is_expired else 2 * NS_PER_S), max_slippage_ppm=5_000,
@@ -340,7 +357,7 @@ class World:
         if wish.form:
             self.count(wish.form)
         if wish.form in ("", "signal.repeat") and self.host.is_running:
-            self.ledger.decide((wish.symbol, wish.side, wish.lots))
+            self.ledger.decide((wish.symbol, wish.side, wish.lots), is_signal=True)
         self.host.take(signal)
         if wish.form == "signal.repeat":
             self.host.take(signal)
@@ -384,7 +401,7 @@ class World:
                 self._is_guard_gone = True
                 self.host.take(GuardGone("its socket closed"))
             case "signal.flood":
-                for number, signal in enumerate(self._signals[-1:] * 200):
+                for number, signal in enumerate(self._signals[-1:] * FLOOD):
                     self.host.take(
                         msgspec.structs.replace(signal, signal_id=f"{now_ns + number:032x}", is_authentic=False)
                     )
