@@ -27,8 +27,8 @@ tools:           ## make .venv and the npm tools (Foundry, solc, protocol contra
 setup-contracts: ## make .venv-contracts (halmos, slither)
 	@$(SETUP) environment contracts
 
-setup-peers:     ## make the environments of the foreign clients that the end-to-end tests use
-	@$(SETUP) environment tools peers
+setup-peers:     ## make the environments of the foreign clients and engines that the tests use
+	@$(SETUP) environment tools peers engines
 
 run: tools       ## run the agent on the built-in slice of mainnet
 	@$(BIN)/mev-agent run $(ARGS)

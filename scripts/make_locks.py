@@ -20,6 +20,7 @@ TARGETS: dict[Path, list[str]] = {
     LOCKS / "node.lock": ["--group", "node"],
     LOCKS / "bench.lock": ["--group", "bench", "--constraints", "requirements.lock"],
     LOCKS / "contracts.lock": ["--group", "contracts"],
+    LOCKS / "engines.lock": ["--group", "engines"],
     LOCKS / "flashbots.lock": ["--group", "flashbots", "--overrides", str(LOCKS / "flashbots.override")],
 }
 

@@ -4,6 +4,7 @@
     scripts/setup.py tools           node_modules: Foundry, solc, protocol contracts; Node too where none fits
     scripts/setup.py contracts       .venv-contracts: halmos and slither
     scripts/setup.py peers           .venv-flashbots and tests/e2e/clients/node: foreign clients
+    scripts/setup.py engines         .venv-engines: matching engines that the simulated venue is compared with
 
 Runs on the standard library, before any of it exists. Each stage is stamped with a digest of what it was made
 from, written last: a stage that is up to date does nothing, one that broke off is made anew. Names no index: pip,
@@ -47,6 +48,7 @@ def main(stages: Sequence[str]) -> int:
         "tools": make_tools,
         "contracts": make_contract_tools,
         "peers": make_peers,
+        "engines": make_engines,
     }
     if not stages or not set(stages) <= set(known):
         say(f"usage: scripts/setup.py {'|'.join(known)}...")
@@ -142,6 +144,11 @@ def make_peers() -> None:
     with Stage("peer ethers", folder / "node_modules", inputs) as stage:
         if not stage.is_fresh:
             npm_ci("ethers client", folder)
+
+
+def make_engines() -> None:
+    """Matching engines that nobody here wrote."""
+    make_locked_venv("engines", ROOT / ".venv-engines", LOCKS / "engines.lock")
 
 
 def make_locked_venv(name: str, folder: Path, lock: Path) -> None:
