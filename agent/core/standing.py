@@ -57,6 +57,8 @@ class Standing(msgspec.Struct):
         match event:
             case JournalHealth():
                 self.journal_problem = "" if event.is_healthy else event.detail or "not healthy"
+                if event.detail:
+                    return (Alarm("notice" if event.is_healthy else "critical", "JOURNAL", "journal", event.detail),)
             case ClockStepped():
                 self.clock_problem = f"the wall clock moved by {event.by_ns} ns"
                 return (Alarm("warning", "CLOCK_STEP", "clock", self.clock_problem),)

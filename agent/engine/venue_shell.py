@@ -44,10 +44,12 @@ class Trader(Protocol):
     def on_refused(self, refusal: Refuse) -> None: ...
 
 
-class Beat(Protocol):
-    """Whoever hears the beat, in the step of its timer."""
+class Watcher(Protocol):
+    """Whoever follows the core from outside: told after each step, and at each beat behind the step of its timer."""
 
-    def beat(self, core: Core, stamp: Stamp) -> None: ...
+    def stepped(self, stamp: Stamp) -> None: ...
+    def beat(self, core: Core, stamp: Stamp) -> Event | None:
+        """What this is told back to the core, if anything."""
 
 
 class VenueShell:
@@ -60,12 +62,19 @@ class VenueShell:
         clock: Clock,
         *,
         traders: Sequence[Trader] = (),
-        guard: Beat | None = None,
+        watcher: Watcher | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.core = core
         self.client: OrderClient | None = None
-        self.stepper = Stepper(core, journal, clock, act=self._act, on_broken=self._on_broken)
+        self.stepper = Stepper(
+            core,
+            journal,
+            clock,
+            act=self._act,
+            on_broken=self._on_broken,
+            on_stepped=None if watcher is None else watcher.stepped,
+        )
         self.counts: Counter[str] = Counter()
         """Effects by kind, refusals by code."""
         self.alarms: deque[Alarm] = deque(maxlen=KEPT_ALARMS)
@@ -76,7 +85,7 @@ class VenueShell:
         self._loop = asyncio.get_running_loop()
         self._timers = Timers(self._loop, clock, lambda name: self.take(TimerFired(name)))
         self._traders = tuple(traders)
-        self._guard = guard
+        self._watcher = watcher
         self._say = say
         self._beating: asyncio.TimerHandle | None = None
 
@@ -110,8 +119,10 @@ class VenueShell:
     def _beat(self) -> None:
         self._beating = self._loop.call_later(BEAT_S, self._beat)
         self.take(TimerFired("beat"))
-        if self._guard is not None:
-            self._guard.beat(self.core, self.stepper.last)
+        if self._watcher is not None:
+            told = self._watcher.beat(self.core, self.stepper.last)
+            if told is not None:
+                self.take(told)
 
     def _act(self, effect: Effect, stamp: Stamp) -> None:
         kind = type(effect)

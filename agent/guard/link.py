@@ -82,6 +82,9 @@ class AgentLink:
                 message = self._connection.recv(protocol.MESSAGE_BYTES_MAX)
             except BlockingIOError:
                 break
+            except ConnectionResetError:
+                # It closed with a pulse unread. The kernel says so once, before what was sent: the good-bye comes next.
+                continue
             except OSError:
                 message = b""
             if not message:

@@ -149,6 +149,10 @@ class OrderDesk:
         if event.is_reset:
             out.effects.extend(state.breakers.hold(AFTER_RESET, REDUCE_ONLY, "a person reset a halt", stamp))
 
+    def worst_exposure_atoms(self) -> int:
+        """The worst that fills can make of all positions together, each on its worse side."""
+        return self._placing.worst_exposure_atoms()
+
     # Markets
 
     def _on_instrument(self, event: InstrumentDefined, stamp: Stamp, out: Outcome) -> None:

@@ -56,6 +56,9 @@ class Placing:
         """After a start: equal orders of the last moment are those of another clock."""
         self._duplicates.begin()
 
+    def worst_exposure_atoms(self) -> int:
+        return self._views.worst_exposure_atoms()
+
     # Requests
 
     def request(self, wish: PlaceRequested, stamp: Stamp, out: Outcome) -> None:

@@ -38,6 +38,10 @@ class Views:
         self._session = session
         self._duplicates = duplicates
 
+    def worst_exposure_atoms(self) -> int:
+        """Of all symbols together, each on its worse side."""
+        return self._others("")[0]
+
     def of(
         self,
         wish: PlaceRequested,

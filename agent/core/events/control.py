@@ -42,7 +42,7 @@ class GuardGone(msgspec.Struct, frozen=True, tag="guard_gone"):
 
 
 class JournalHealth(msgspec.Struct, frozen=True, tag="journal_health"):
-    """The journal can, or cannot, take what an order needs; told when it changes."""
+    """The journal can, or cannot, take what an order needs; told when it changes. A healthy one may still be slow."""
 
     is_healthy: bool
     detail: str = ""

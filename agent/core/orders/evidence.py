@@ -268,6 +268,8 @@ class Evidence:
         for name, order in list(machine.state.live.items()):
             if name in listed or event.as_of_exec_seq < max(order.exec_seq, order.status_seq):
                 continue
+            if order.state is OrderState.UNKNOWN and order.is_acked and event.as_of_exec_seq > machine.state.cursor:
+                continue  # the executions that have not come yet may say how it ended
             fence = machine.fence_over(order)
             if fence and event.asked.seq >= fence.done_seq and event.as_of_exec_seq >= fence.exec_seq:
                 machine.react(order, FENCE_ABSENT, stamp, out)

@@ -112,6 +112,13 @@ class PurpleFleaVenue(Venue):
         if (socket := self._sockets.get(conn_id)) is not None:
             socket.abort()
 
+    def cut(self) -> int:
+        """Cut every connection without a word; how many there were."""
+        sockets = tuple(self._sockets.values())
+        for socket in sockets:
+            socket.abort()
+        return len(sockets)
+
     def stall(self, conn_id: int, *, is_reading_too: bool) -> None:
         if (socket := self._sockets.get(conn_id)) is not None:
             socket.stall(is_reading_too=is_reading_too)

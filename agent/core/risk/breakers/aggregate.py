@@ -113,7 +113,7 @@ class Breakers(msgspec.Struct, kw_only=True):
         if day == self.day and not is_over:
             return ()
         effects: list[ControlEffect] = []
-        if is_over and self.streak.tripped_day is None:
+        if is_over:  # a halt that the pause led to is latched and stays
             self._let_go(STREAK, "", "the pause is over", effects)
         if self.day is None:
             self.day = day

@@ -78,7 +78,6 @@ class Slippage(msgspec.Struct, kw_only=True):
         if average_fp < limit_fp and slip_fp < SINGLE_FACTOR * limit_fp:
             return False
         self.hold = Countdown(HOLD_NS, now_ns)
-        self.calm = None
         return True
 
     def on_book(self, book: Book, limit_ppm: int, now_ns: int) -> bool:

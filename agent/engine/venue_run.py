@@ -1,0 +1,335 @@
+"""A run on an order-book venue: core, journal, guard and connection put together, and taken apart in order.
+
+Theory of operation. The journal comes first: what an earlier run left in the same folder is replayed, and the new run
+carries on from there under a higher run epoch. Then the guard, without whom no order may go out; then the connection. At
+the end the strategies fall silent, everything is cancelled behind a fence and looked for, the state is written, and the
+guard is told good-bye, after which it looks for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from agent.core.desk.settings import DeskSettings
+from agent.core.effects.control import Alarm, ModeChanged, Stop
+from agent.core.events import Event, Stamp
+from agent.core.events.control import (
+    GuardGone,
+    GuardPulse,
+    OperatorCommand,
+    RunStarted,
+)
+from agent.core.events.orders import Fill
+from agent.core.instruments import Instrument
+from agent.core.step import Core
+from agent.engine.guarded import GuardPlan, guarded
+from agent.engine.traders import StrategyTrader
+from agent.engine.venue_shell import VenueShell
+from agent.journal.code import code_hash
+from agent.journal.machine import CoreMachine, core_settings, make_core
+from agent.journal.records import Run
+from agent.journal.recovery import recover
+from agent.journal.settings import DEVNET, JournalSettings
+from agent.journal.snapshots import hash_state
+from agent.journal.writer import JournalWriter
+from agent.ports.clock import Clock
+from agent.ports.network import Network
+from agent.ports.processes import Figures, Guard
+from agent.strategies.order_book import OrderBookStrategy
+from agent.venues.purpleflea.client import PurpleFleaClient
+from agent.venues.purpleflea.credentials import Credentials
+from agent.venues.purpleflea.latency import Stages
+from agent.venues.purpleflea.options import Options
+from agent.venues.purpleflea.protocol import PurpleFleaProtocol
+
+SECOND_NS = 1_000_000_000
+HASH_EVERY_NS = 10 * SECOND_NS
+WIND_DOWN_S = 3.0
+LOOK_S = 0.02
+
+
+class VenueAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the venue is, and as whom."""
+
+    ws_url: str
+    credentials: Credentials
+    options: Options
+
+    def __repr__(self) -> str:
+        return f"VenueAccess({', '.join(self.options.symbols)})"
+
+
+class VenueRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run. `seconds` None: until it is stopped."""
+
+    run: str
+    folder: Path
+    world: str
+    mode: str
+    desk: DeskSettings
+    access: VenueAccess
+    guard: GuardPlan
+    strategies: tuple[tuple[str, OrderBookStrategy], ...]
+    seconds: float | None = None
+    journal: JournalSettings = DEVNET
+
+
+class VenueResult(msgspec.Struct, kw_only=True):
+    """How it went; amounts in atoms of the account's currency."""
+
+    run: str
+    started_wall_ns: int
+    seconds: float
+    session: str
+    is_halted: bool
+    halt_reason: str
+    nav_start_atoms: int | None
+    nav_atoms: int | None
+    realised_atoms: int
+    fees_atoms: int
+    funding_atoms: int
+    positions: dict[str, int]
+    cash: dict[str, int]
+    fills: list[Fill]
+    instruments: dict[str, Instrument]
+    counts: dict[str, int]
+    alarms: list[Alarm]
+    modes: list[ModeChanged]
+    breakers: dict[str, str]
+    connections: int
+    records: int
+    run_epoch: int
+    open_orders: int
+    is_cancelled: bool = False
+
+
+class _GuardEars:
+    """What the guard says becomes events of the core."""
+
+    def __init__(self) -> None:
+        self.take: Callable[[Event], None] = lambda event: None
+
+    def on_pulse(self, is_armed: bool) -> None:
+        self.take(GuardPulse(is_armed))
+
+    def on_gone(self, reason: str) -> None:
+        self.take(GuardGone(reason))
+
+
+class _Watched:
+    """Tells the guard at each beat where the core stands, and the core how the journal is."""
+
+    def __init__(self, guard: Guard, journal: JournalWriter) -> None:
+        self._guard = guard
+        self._journal = journal
+        self._crc = 0
+        self._orders: deque[tuple[int, int]] = deque()
+        self._hashed_ns: int | None = None
+
+    def stepped(self, stamp: Stamp) -> None:
+        self._crc = self._journal.crc
+        self._guard.store_progress(stamp.seq, self._crc)
+
+    def beat(self, core: Core, stamp: Stamp) -> Event | None:
+        assert core.desk is not None
+        desk = core.desk
+        counter = desk.orders.state.next_counter
+        orders = self._orders
+        orders.append((stamp.monotonic_ns, counter))
+        while stamp.monotonic_ns - orders[0][0] > SECOND_NS:
+            orders.popleft()
+        breakers = desk.state.breakers
+        self._guard.beat(
+            Figures(
+                event_seq=stamp.seq,
+                event_crc=self._crc,
+                digest=self._journal.digest,
+                mode="halted" if core.is_halted or breakers.is_halted else "normal",
+                exec_seq=desk.orders.state.cursor,
+                next_order=counter,
+                nav_atoms=breakers.day_loss.nav_atoms or 0,
+                day_loss_atoms=breakers.loss_today_atoms,
+                exposure_atoms=desk.worst_exposure_atoms(),
+                orders_last_second=counter - orders[0][1],
+            )
+        )
+        if self._hashed_ns is None or stamp.monotonic_ns - self._hashed_ns >= HASH_EVERY_NS:
+            self._hashed_ns = stamp.monotonic_ns
+            state_hash = hash_state(core.state())
+            self._journal.state(state_hash, monotonic_ns=stamp.monotonic_ns, wall_ns=stamp.wall_ns)
+        return self._journal.health(stamp.monotonic_ns)
+
+
+async def run_venue(
+    asked: VenueRun,
+    *,
+    network: Network,
+    clock: Clock,
+    say: Callable[[str], None],
+    meanwhile: Callable[[VenueShell, PurpleFleaClient], Awaitable[None]] | None = None,
+) -> tuple[VenueResult, Stages]:
+    """Trade until the time is over, the task is cancelled or the core halts. `meanwhile` runs beside it.
+
+    Raises Halted while the guard's latch is set, SetupError where guard, journal or venue cannot be had.
+    """
+    recovered = recover(asked.folder, make_core)
+    core = _core_of(recovered.machine, asked)
+    configuration = hashlib.blake2b(msgspec.json.encode(asked.desk), digest_size=32).digest()
+    settings = {
+        "world": asked.world,
+        "mode": asked.mode,
+        "venue": "purpleflea",
+        **core_settings(trading=asked.desk, needs_guard=True),
+    }
+    journal = recovered.begin(
+        asked.folder,
+        Run(asked.run, "1", settings),
+        monotonic_ns=clock.monotonic_ns(),
+        wall_ns=clock.wall_ns(),
+        settings=asked.journal,
+        config_hash=configuration,
+    )
+    ears = _GuardEars()
+    build = hashlib.blake2b(code_hash() + configuration, digest_size=16).digest()
+    started_wall_ns, started_ns = clock.wall_ns(), clock.monotonic_ns()
+    try:
+        async with guarded(
+            asked.guard,
+            run=asked.run,
+            run_epoch=journal.run_epoch,
+            build=build,
+            listener=ears,
+            event_seq=journal.sequence,
+            digest=journal.digest,
+            clock=clock,
+        ) as guard:
+            watched = _Watched(guard, journal)
+            traders = [StrategyTrader(name, strategy) for name, strategy in asked.strategies]
+            shell = VenueShell(core, journal, clock, traders=traders, watcher=watched, say=say)
+            ears.take = shell.take
+            protocol = PurpleFleaProtocol(asked.access.options)
+            client = PurpleFleaClient(
+                protocol, network, asked.access.ws_url, asked.access.credentials, shell.on_events, clock=clock
+            )
+            shell.client = client
+            shell.take(RunStarted(run_epoch=journal.run_epoch, is_reset=guard.must_reduce))
+            shell.start()
+            try:
+                was_cancelled = await _trade(shell, client, traders, asked, meanwhile)
+            finally:
+                shell.close()
+            journal.close(state=core.state() if shell.stepper.broken is None else None)
+    finally:
+        journal.close()
+    seconds = (clock.monotonic_ns() - started_ns) / 1e9
+    result = _result(asked, core, shell, client, journal, started_wall_ns, seconds)
+    result.is_cancelled = was_cancelled
+    return result, client.stages
+
+
+async def _trade(
+    shell: VenueShell,
+    client: PurpleFleaClient,
+    traders: Sequence[StrategyTrader],
+    asked: VenueRun,
+    meanwhile: Callable[[VenueShell, PurpleFleaClient], Awaitable[None]] | None,
+) -> bool:
+    """Whether it was cancelled from outside."""
+    connection = asyncio.create_task(client.run())
+    beside = None if meanwhile is None else asyncio.ensure_future(meanwhile(shell, client))
+    stopped = asyncio.create_task(shell.on_stopped.wait())
+    was_cancelled = False
+    try:
+        await asyncio.wait({connection, stopped}, timeout=asked.seconds, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        was_cancelled = True
+        current = asyncio.current_task()
+        if current is not None:
+            current.uncancel()
+    finally:
+        for trader in traders:
+            trader.is_stopped = True
+        if beside is not None:
+            beside.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beside
+        stopped.cancel()
+    await _wind_down(shell)
+    client.stop()
+    await connection
+    return was_cancelled
+
+
+async def _wind_down(shell: VenueShell) -> None:
+    """Cancel everything and wait until the venue has confirmed it, or for as long as that may take."""
+    desk = shell.core.desk
+    assert desk is not None
+    if shell.stepper.broken is not None or not desk.orders.state.is_up:
+        return
+    shell.take(OperatorCommand(action="cancel_all", reason="the run ends"))
+    async with asyncio.timeout(WIND_DOWN_S):
+        with contextlib.suppress(TimeoutError):
+            while desk.orders.open_count() and desk.orders.state.is_up:
+                await asyncio.sleep(LOOK_S)
+
+
+def _core_of(machine: object, asked: VenueRun) -> Core:
+    """The core as the last run left it, or a new one."""
+    if isinstance(machine, CoreMachine):
+        return Core(trading=asked.desk, needs_guard=True, state=machine.core.state())
+    return Core(trading=asked.desk, needs_guard=True)
+
+
+def _result(
+    asked: VenueRun,
+    core: Core,
+    shell: VenueShell,
+    client: PurpleFleaClient,
+    journal: JournalWriter,
+    started_wall_ns: int,
+    seconds: float,
+) -> VenueResult:
+    assert core.desk is not None
+    desk = core.desk
+    accounts, breakers = desk.state.accounts, desk.state.breakers
+    positions = accounts.positions.values()
+    stop = shell.stopped or Stop("", "")
+    held = {f"{source}": f"{hold.mode.words}: {hold.detail}" for source, hold in breakers.holds.items()}
+    for symbol, holds in breakers.symbol_holds.items():
+        held |= {f"{source} {symbol}": f"{hold.mode.words}: {hold.detail}" for source, hold in holds.items()}
+    return VenueResult(
+        run=asked.run,
+        started_wall_ns=started_wall_ns,
+        seconds=seconds,
+        session=desk.session.state.phase.value,
+        is_halted=core.is_halted or breakers.is_halted,
+        halt_reason=f"{stop.by}: {stop.reason}" if shell.stopped else "",
+        nav_start_atoms=breakers.day_loss.nav_start_atoms,
+        nav_atoms=breakers.day_loss.nav_atoms,
+        realised_atoms=sum(position.ledger.realised_atoms for position in positions),
+        fees_atoms=sum(position.ledger.fee_value_atoms for position in positions),
+        funding_atoms=sum(position.funding_atoms for position in positions),
+        positions={position.symbol: position.ledger.lots for position in positions},
+        cash=dict(accounts.cash),
+        fills=shell.fills,
+        instruments={
+            symbol: market.instrument
+            for symbol, market in desk.state.markets.by_symbol.items()
+            if market.instrument is not None
+        },
+        counts=dict(shell.counts),
+        alarms=list(shell.alarms),
+        modes=shell.modes,
+        breakers=held,
+        connections=client.connections,
+        records=journal.sequence,
+        run_epoch=journal.run_epoch,
+        open_orders=desk.orders.open_count(),
+    )
