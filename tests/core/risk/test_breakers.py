@@ -183,7 +183,7 @@ class TestModes:
     def test_after_a_drawdown_the_scaled_limit_is_reached_by_selling(self) -> None:
         held = breakers(with_limits(day_loss_ppm=PPM))
         see_nav(held, NAV, 0)
-        lots = NAV * STANDARD.position_ppm // PPM * 6 // 10
+        lots = NAV * STANDARD.position_ppm // PPM // 2  # 1.1 times what will be the limit
         assert held.shed_lots(lots, 1, 1) == 0
         see_nav(held, NAV * 9 // 10, SECOND_NS)
         limit_lots = NAV * 9 // 10 * STANDARD.position_ppm // PPM // 2
@@ -208,6 +208,22 @@ class TestPause:
         held.on_episode(-1, stamp(0))
         assert held.on_episode(5, stamp(1)) == ()
         assert held.on_episode(-1, stamp(2)) == ()
+
+
+class TestDays:
+    def test_counts_begin_anew(self, held: Breakers) -> None:
+        held.count_order(700)
+        held.count_order(55)
+        assert (held.orders_today, held.notional_today_atoms) == (2, 755)
+        held.on_time(stamp(DAY_NS - 1))
+        assert (held.orders_today, held.notional_today_atoms) == (2, 755)
+        held.on_time(stamp(DAY_NS))
+        assert (held.orders_today, held.notional_today_atoms) == (0, 0)
+
+    def test_a_day_without_events_is_passed_over(self, held: Breakers) -> None:
+        see_nav(held, NAV - 1_000, SECOND_NS)
+        assert days(held.on_time(stamp(5 * DAY_NS + 1))) == [(5, NAV - 1_000)]
+        assert held.loss_today_atoms == 0
 
 
 class TestSlippage:
@@ -254,6 +270,25 @@ class TestDrawdown:
         assert held.drawdown.high_nav_atoms == NAV + 100
         see_nav(held, NAV + 50, 2 * SECOND_NS)
         assert held.drawdown.high_nav_atoms == NAV + 300
+
+    def test_the_second_runs_from_the_last_move_of_the_high(self, held: Breakers) -> None:
+        see_nav(held, NAV + 100, SECOND_NS)
+        see_nav(held, NAV, 5 * SECOND_NS // 2)
+        see_nav(held, NAV + 200, 3 * SECOND_NS)
+        assert held.drawdown.high_nav_atoms == NAV + 200
+
+    def test_a_restart_does_not_stop_the_high(self, held: Breakers) -> None:
+        see_nav(held, NAV + 100, 10 * SECOND_NS)
+        held.on_restart(3)
+        see_nav(held, NAV + 200, 11 * SECOND_NS, 4)
+        see_nav(held, NAV + 200, 12 * SECOND_NS, 3 + SECOND_NS)
+        assert held.drawdown.high_nav_atoms == NAV + 200
+
+    def test_a_deeper_fall_starts_the_way_back_anew(self) -> None:
+        held = breakers(with_limits(day_loss_ppm=PPM))
+        fall = {0: 0, 1: 100, 2: 70, 850: 150, 851: 120, 910: 120, 1_750: 120, 1_751: 120}
+        told = [modes(see_nav(held, NAV * (1_000 - f) // 1_000, s * SECOND_NS)) for s, f in fall.items()]
+        assert told == [[], ["SIZE(500000)"], [], ["SIZE(250000)"], [], [], [], ["SIZE(500000)"]]
 
     def test_a_restart_goes_on_with_the_recovery(self) -> None:
         held = breakers(with_limits(day_loss_ppm=PPM))

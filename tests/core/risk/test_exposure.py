@@ -34,6 +34,19 @@ def worst(world: dict[str, Any], **other: int) -> Exposure:
     return worst_exposure(**{**world, **other})
 
 
+@given(worlds)
+def test_a_long_is_worth_the_highest_price_that_may_be_paid_and_a_short_the_mark(world: dict[str, Any]) -> None:
+    exposure = worst(world)
+    if world["side"] is Side.BUY:
+        price, lots_held = (
+            max(world["mark_ticks"], world["highest_buy_ticks"], world["price_ticks"]),
+            exposure.max_long_lots,
+        )
+    else:
+        price, lots_held = world["mark_ticks"], -exposure.max_short_lots
+    assert exposure.side_value_atoms == max(0, lots_held) * price * world["tick_value_atoms"]
+
+
 @given(worlds, st.integers(1, 100))
 def test_a_larger_order_is_never_worth_less(world: dict[str, Any], more: int) -> None:
     small, large = worst(world), worst(world, lots=world["lots"] + more)

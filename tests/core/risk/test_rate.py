@@ -44,6 +44,14 @@ def test_a_reducing_order_that_waits_is_released_before_older_ones() -> None:
     assert [o.id for o in queue.run(200 * MS, admit)] == ["r", "a"]
 
 
+def test_a_token_at_the_instant_an_order_ends_comes_too_late_for_it() -> None:
+    queue = queue_of(4, tokens=0)
+    submit(queue, "a")
+    assert queue.orders.ready_ns() == queue.other[0].deadline_ns == 250 * MS
+    assert [(o.reason, o.at_ns) for o in queue.run(250 * MS, admit)] == [(Code.QUEUE_TTL, 250 * MS)]
+    assert queue.orders.tokens_nano == TOKEN_NANO
+
+
 def test_a_full_queue_refuses_whatever_the_class() -> None:
     queue = queue_of(2, tokens=0)
     submit(queue, "a"), submit(queue, "b")
