@@ -55,13 +55,39 @@ ERRORS: dict[str, Page] = {
         "The code at the executor's address is not what was built.",
         "Do not use that contract; deploy again, or correct onchain.executor.",
     ),
+    "E_GUARD_REFUSES": Page(
+        "The guard does not watch this run: it is halted, watches another, or still looks for what one left.",
+        "`mev-agent status` shows which; after a halt a person resets it.",
+    ),
     "E_HALTED": Page("A breaker or the guard has stopped the agent.", "Find out why, then let a person reset it."),
+    "E_JOURNAL_CODE": Page(
+        "Other code wrote the journal, and its run did not end in good order.",
+        "Start the version that wrote it and stop it; any version starts from what it leaves at the end.",
+    ),
     "E_JOURNAL_CORRUPT": Page(
         "A record of the journal fails its checksum.",
         "What stands before it is sound; keep the file and find the disk's fault.",
     ),
+    "E_JOURNAL_DIVERGED": Page(
+        "The core does not decide what the journal holds, so nothing is traded.",
+        "Keep the journal and diverged.json beside it, and report both.",
+    ),
+    "E_JOURNAL_FORMAT": Page(
+        "The journal has a version that this build does not read.", "Read it with the version that wrote it."
+    ),
+    "E_JOURNAL_IN_USE": Page("Another process writes the journal.", "Stop it first, or name another folder."),
+    "E_JOURNAL_KIND": Page(
+        "The journal holds an event or effect that this build does not know.",
+        "Read it with the version that wrote it.",
+    ),
     "E_JOURNAL_POISONED": Page(
         "The journal could not be written, so nothing more may be sent.", "Make room on the disk, then start a new run."
+    ),
+    "E_JOURNAL_RECORD": Page(
+        "An event is longer than a record of the journal may be.", "Report it: no event should be that long."
+    ),
+    "E_JOURNAL_ROOM": Page(
+        "The disk has less free room than a run needs.", "Make room, or name a folder on another disk."
     ),
     "E_KEYSTORE": Page(
         "A keystore is missing, is none, or does not open with the password.", "Check the file's name and the password."
@@ -70,8 +96,8 @@ ERRORS: dict[str, Page] = {
     "E_NO_BLOCK": Page("The node does not have the block.", "Wait until it is synced that far, or name another block."),
     "E_NOT_AVAILABLE": Page("This build has no such part.", "Update mev-agent, or leave the command out."),
     "E_NO_GUARD": Page(
-        "Live was asked for, and no armed guard watches.",
-        "Run in shadow; this build has no guard, so it cannot go live.",
+        "An order could be placed, and no guard watches.",
+        "Start one with `mev-agent guard run`; the line names its folder.",
     ),
     "E_OLD_BLOCK": Page(
         "The block is older than London, which this agent does not know.", "Choose one from 12965000 on."
@@ -104,6 +130,10 @@ ERRORS: dict[str, Page] = {
         "Not every transaction of a case could be replayed, for state that the case lacks.", "Capture the block anew."
     ),
     "E_REPLAY_ORDER": Page("anvil mined a case's transactions in another order.", DEFECT),
+    "E_RESET_REFUSED": Page(
+        "A halt is reset by a person alone, and only when everything was seen to stand still.",
+        "Type the word that is asked for, at a terminal; let the guard finish first.",
+    ),
     "E_RISK_REFUSED": Page(
         "A limit of the risk core would have been passed.", "Nothing, or have a person raise the limit."
     ),

@@ -400,6 +400,7 @@ class Hunter:
         one.outcome = Ending.SENT
         if replaced is not None:
             replaced.is_replaced = True
+        await self._journal.until_synced()
         await self._sender.send(one)
         self.stages.add("send", self._clock.monotonic_ns() - started)
         return True

@@ -44,6 +44,7 @@ from agent.eth.hexes import address_text, to_data, to_quantity
 from agent.eth.keys import Signer
 from agent.eth.units import Address, Hash32
 from agent.journal.records import Run
+from agent.journal.settings import process_settings
 from agent.journal.writer import JournalWriter
 from agent.ports.clock import Clock
 from agent.sim.probe import probe_engine
@@ -125,6 +126,7 @@ async def run_shadow(asked: ShadowRun, clock: Clock, say: Callable[[str], None])
             Run(asked.run, "1", {"world": "live", "mode": "shadow", "limits": limits}),
             monotonic_ns=clock.monotonic_ns(),
             wall_ns=clock.wall_ns(),
+            settings=process_settings(),
         )
         shadow = Shadow(asked, rpc, HeadSimulator(engine, asked.overrides), journal, clock, say)
         await _watch(shadow, asked, say)

@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.journal.records import EFFECTS, EVENT, RUN, Record
+from agent.journal.records import DIGEST, TYPES, Record
 
-KINDS = {RUN: "run", EVENT: "event", EFFECTS: "effects"}
 RECORD_COLUMNS = ("sequence", "kind", "monotonic_ns", "wall_ns", "content")
 FIELD_COLUMNS = ("sequence", "path", "text", "number")
 _INT64_MAX = 2**63 - 1
@@ -39,7 +38,7 @@ FieldRow = tuple[int, str, str, int | None]
 def export(records: Sequence[Record], folder: Path) -> list[Path]:
     """Write all files; each is complete or not there. OSError or sqlite3.Error where the disk says no."""
     rows: list[RecordRow] = [
-        (record.sequence, kind_of(record), record.monotonic_ns, record.wall_ns, record.payload.decode())
+        (record.sequence, kind_of(record), record.monotonic_ns, record.wall_ns, content_of(record))
         for record in records
     ]
     fields = [row for record in records for row in field_rows(record)]
@@ -68,7 +67,12 @@ def export(records: Sequence[Record], folder: Path) -> list[Path]:
 
 def kind_of(record: Record) -> str:
     """The word for a record's type."""
-    return KINDS.get(record.type, str(record.type))
+    return TYPES[record.type]
+
+
+def content_of(record: Record) -> str:
+    """The payload as JSON text; a digest, which is bytes, in hexadecimal."""
+    return json.dumps(record.payload.hex()) if record.type == DIGEST else record.payload.decode()
 
 
 def record_object(record: Record) -> dict[str, object]:
@@ -78,13 +82,13 @@ def record_object(record: Record) -> dict[str, object]:
         "kind": kind_of(record),
         "monotonic_ns": str(record.monotonic_ns),
         "wall_ns": str(record.wall_ns),
-        "content": json.loads(record.payload),
+        "content": json.loads(content_of(record)),
     }
 
 
 def field_rows(record: Record) -> Iterator[FieldRow]:
     """Every value in a record by its path."""
-    for path, value in _leaves(json.loads(record.payload), ""):
+    for path, value in _leaves(json.loads(content_of(record)), ""):
         is_number = isinstance(value, int) and not isinstance(value, bool)
         text = value if isinstance(value, str) else json.dumps(value)
         yield record.sequence, path, text, value if is_number and abs(value) <= _INT64_MAX else None

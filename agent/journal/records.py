@@ -1,8 +1,8 @@
 """The journal's record: what is written for one step, and the frame around it.
 
-A record is a fixed header, then the payload: the msgspec JSON encoding of the event or of the list of effects of one
-step. The CRC covers header (without the CRC) and payload and is seeded with the previous record's, so that records
-chain: cutting, swapping or changing one breaks every later one.
+A record is a fixed header, then the payload. The CRC covers header (without the CRC) and payload. It is seeded with the
+previous record's, which the header names too: so records chain (cutting, swapping or changing one breaks every later
+one), and yet each can be checked by itself, which tells a tail that the loss of power tore from damage in the middle.
 """
 
 from __future__ import annotations
@@ -14,28 +14,73 @@ import msgspec
 
 from agent.core.effects import Effect
 from agent.core.events import Event
-from agent.errors import SetupError
 
-MAGIC = b"MEVJ"
-VERSION = 1
-HEADER = struct.Struct("<IBBHQQqI")
-"""length of the payload, type, version, flags, sequence, monotonic ns, wall ns, crc32."""
-_COVERED = struct.Struct("<IBBHQQq")
+HEADER = struct.Struct("<IBBHQQqqII")
+"""length of the payload, type, schema, flags, sequence, synced sequence, monotonic ns, wall ns, previous crc, crc."""
+COVERED = struct.Struct("<IBBHQQqqI")
+CRC = struct.Struct("<I")
+HEADER_BYTES = HEADER.size
+PAYLOAD_BYTES_MAX = 1 << 20
+DIGEST_BYTES = 16
 
-RUN = 0
-EVENT = 1
-EFFECTS = 2
+RUN = 1
+"""A run begins here: what was started."""
+EVENT = 2
+EFFECTS = 3
+"""All effects of the step of the event before it, in order."""
+DIGEST = 4
+"""16 bytes: BLAKE2b of the digest before it and every byte of the segment since."""
+STATE = 5
+"""The hash of the core's state here."""
+CUT = 6
+"""A torn tail was cut off before this run."""
+HALT = 7
+"""The writer stopped itself; nothing follows in this run."""
+CLOSE = 8
+"""The run ended in good order; nothing follows in this run."""
+TYPES = {
+    RUN: "run",
+    EVENT: "event",
+    EFFECTS: "effects",
+    DIGEST: "digest",
+    STATE: "state",
+    CUT: "cut",
+    HALT: "halt",
+    CLOSE: "close",
+}
 
 
 class Run(msgspec.Struct, frozen=True):
-    """First record of a journal: what was started, so that a replay starts the same."""
+    """First record of a run: what was started, so that a replay starts the same."""
 
     run: str
     version: str
     settings: dict[str, str]
 
 
-class Record(msgspec.Struct, frozen=True):
+class State(msgspec.Struct, frozen=True):
+    """The hash of the core's whole state behind every event so far, in hexadecimal; empty where the core has none."""
+
+    hash: str
+    is_snapshot: bool = False
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """What was cut off the journal's end: where it began, how much it was, and the file that keeps it."""
+
+    segment: int
+    offset: int
+    cut_bytes: int
+    kept_in: str
+
+
+class Halt(msgspec.Struct, frozen=True):
+    """Why the writer stopped itself."""
+
+    reason: str
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record read back."""
 
     type: int
@@ -44,52 +89,39 @@ class Record(msgspec.Struct, frozen=True):
     wall_ns: int
     payload: bytes
     crc: int
+    schema: int = 1
+    synced_sequence: int = 0
+    """Everything up to here was known to be on the disk when this was written; 0 for nothing."""
 
 
-_event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-_effects_decoder = msgspec.json.Decoder(list[Effect])
-_run_decoder = msgspec.json.Decoder(Run)
 _encoder = msgspec.json.Encoder()
+encode_payload = _encoder.encode
+_run_decoder = msgspec.json.Decoder(Run)
+_state_decoder = msgspec.json.Decoder(State)
+_cut_decoder = msgspec.json.Decoder(Cut)
 
 
-def encode_payload(value: Event | tuple[Effect, ...] | Run) -> bytes:
-    return _encoder.encode(value)
+def encode_event(event: Event) -> bytes:
+    return _encoder.encode(event)
 
 
-def decode_event(payload: bytes) -> Event:
-    return _event_decoder.decode(payload)
-
-
-def decode_effects(payload: bytes) -> tuple[Effect, ...]:
-    return tuple(_effects_decoder.decode(payload))
+def encode_effects(effects: tuple[Effect, ...]) -> bytes:
+    return _encoder.encode(effects)
 
 
 def decode_run(payload: bytes) -> Run:
     return _run_decoder.decode(payload)
 
 
-def frame(
-    record_type: int, sequence: int, monotonic_ns: int, wall_ns: int, payload: bytes, previous_crc: int
-) -> tuple[bytes, int]:
-    """The record's bytes and its CRC."""
-    covered = _COVERED.pack(len(payload), record_type, VERSION, 0, sequence, monotonic_ns, wall_ns)
-    crc = crc32(payload, crc32(covered, previous_crc))
-    return covered + crc.to_bytes(4, "little") + payload, crc
+def decode_state(payload: bytes) -> State:
+    return _state_decoder.decode(payload)
 
 
-def check(data: bytes, offset: int, end: int, previous_crc: int) -> int:
+def decode_cut(payload: bytes) -> Cut:
+    return _cut_decoder.decode(payload)
+
+
+def check(data: bytes | memoryview, offset: int, end: int, previous_crc: int) -> int:
     """CRC of the record at offset..end of `data` as it lies there."""
-    covered = data[offset : offset + _COVERED.size]
-    return crc32(data[offset + HEADER.size : end], crc32(covered, previous_crc))
-
-
-class CorruptJournal(SetupError):
-    """A record that cannot be what was written; `sequence` is the first bad one."""
-
-    code = "E_JOURNAL_CORRUPT"
-
-    def __init__(self, message: str, *, path: str, sequence: int) -> None:
-        super().__init__(
-            message, where=path, hint="keep the file; `mev-agent journal verify` tells how much of it is whole"
-        )
-        self.sequence = sequence
+    covered = data[offset : offset + COVERED.size]
+    return crc32(data[offset + HEADER_BYTES : end], crc32(covered, previous_crc))

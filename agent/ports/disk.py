@@ -192,7 +192,7 @@ class SystemDisk:
     def names(self, folder: Path) -> list[str]:
         try:
             return sorted(os.listdir(folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def rename(self, old: Path, new: Path) -> None:

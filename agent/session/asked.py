@@ -12,7 +12,7 @@ import msgspec
 
 from agent.engine.settings import HuntSettings
 from agent.errors import SetupError
-from agent.journal.writer import FILE_NAME as JOURNAL_NAME
+from agent.journal.segments import FOLDER_NAME as JOURNAL_NAME
 from agent.requests import RunRequest, WorldKind, WorldRequest
 from agent.session.files import write_json
 

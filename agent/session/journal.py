@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from agent.core.limits import RiskLimits
-from agent.core.step import Core
 from agent.errors import SetupError
+from agent.journal.errors import CorruptJournal
+from agent.journal.export import content_of, kind_of, record_object
 from agent.journal.export import export as write_export
-from agent.journal.export import kind_of, record_object
+from agent.journal.machine import make_core
 from agent.journal.reader import JournalReader
-from agent.journal.records import CorruptJournal, Record
+from agent.journal.records import CLOSE, DIGEST, Record
+from agent.journal.replay import Replay
 from agent.requests import Answer, JournalRequest, ReplayRequest, Say
 
 RUNS_FOLDER = Path("runs")
@@ -31,27 +31,41 @@ def open_run(run: str) -> JournalReader:
 
 
 def verify(request: JournalRequest, say: Say) -> Answer:
-    """Every record's checksum, each seeded with the one before; the answer is no where the chain breaks."""
+    """Every record's check sum, each seeded with the one before, and every digest; no where the chain breaks."""
     reader = open_run(request.run)
     count = 0
+    last_type = 0
     try:
         for record in reader.records():
-            count = record.sequence + 1
+            count += 1
+            last_type = record.type
     except CorruptJournal as broken:
-        found: dict[str, int | None] = {"records": count, "is_whole": False, "is_torn": False, "broken_at": count}
+        found: dict[str, object] = {"records": count, "is_whole": False, "is_torn": False, "broken_at": broken.sequence}
         return Answer(
             data=found, text=f"broken: {broken.message}; the {count} records before it are sound", exit_code=1
         )
-    torn = " (the last write was cut off, and nothing that left is lost)" if reader.is_torn else ""
-    found = {"records": count, "is_whole": True, "is_torn": reader.is_torn, "broken_at": None}
-    return Answer(data=found, text=f"ok: {count} records{torn}")
+    found = {
+        "records": count,
+        "is_whole": True,
+        "is_torn": reader.is_torn,
+        "broken_at": None,
+        "segments": len(reader.numbers),
+        "is_closed": last_type == CLOSE,
+        "digest": reader.digest.hex(),
+        "run_epoch": None if reader.header is None else reader.header.run_epoch,
+    }
+    torn = ""
+    if reader.torn is not None:
+        torn = f" (the last {reader.torn.byte_count} bytes were torn off, and none of it was known to be on the disk)"
+    return Answer(data=found, text=f"ok: {count} records, digest {reader.digest.hex()}{torn}")
 
 
 def tail(request: JournalRequest, say: Say) -> Answer:
     """The last records as they were written."""
-    records = list(open_run(request.run).records())[-request.last :]
+    records = list(deque(open_run(request.run).records(), maxlen=request.last))
     return Answer(
-        data=[record_object(record) for record in records], text="\n".join(line(record) for record in records)
+        data=[record_object(record) for record in records],
+        text="\n".join(line(record) for record in records),
     )
 
 
@@ -67,7 +81,7 @@ def why(request: JournalRequest, say: Say) -> Answer:
 
 
 def names(record: Record, subject: str) -> bool:
-    return bool(subject) and any(word.startswith(subject) for word in words(json.loads(record.payload)))
+    return bool(subject) and any(word.startswith(subject) for word in words(json.loads(content_of(record))))
 
 
 def words(value: object) -> Iterator[str]:
@@ -106,34 +120,30 @@ def replay(request: ReplayRequest, say: Say) -> Answer:
 
         return replay_deep(request, open_run(request.run), say)
     reader = open_run(request.run)
-    replayed = reader.replay(Core(limits_of(reader)), until=request.until)
-    same = replayed.effects - sum(len(difference.recorded) for difference in replayed.differences)
-    text = f"{replayed.events} events, {same}/{replayed.effects} effects identical"
-    first = [f"first difference at record {difference.sequence}" for difference in replayed.differences[:1]]
+    going = Replay(reader, make_core, until=request.until)
+    differences = list(going.differences())
+    lines = [f"{going.events} events, {going.effects_alike}/{going.effects} effects identical"]
+    if going.states:
+        lines.append(f"{going.states} states compared")
+    lines += [f"first difference at record {one.sequence} {one.reason}".rstrip() for one in differences[:1]]
     return Answer(
         data={
-            "events": replayed.events,
-            "effects": replayed.effects,
-            "differences": [difference.sequence for difference in replayed.differences],
-            "is_torn": replayed.is_torn,
+            "events": going.events,
+            "effects": going.effects,
+            "states": going.states,
+            "differences": [difference.sequence for difference in differences],
+            "is_torn": reader.is_torn,
         },
-        text="\n".join([text, *first]),
-        exit_code=1 if request.is_verified and replayed.differences else 0,
+        text="\n".join(lines),
+        exit_code=1 if request.is_verified and differences else 0,
     )
-
-
-def limits_of(reader: JournalReader) -> RiskLimits:
-    """The limits that the run's first record holds."""
-    text = reader.run().settings.get("limits", "")
-    try:
-        return msgspec.json.decode(text, type=RiskLimits)
-    except msgspec.DecodeError:
-        raise CorruptJournal("the first record holds no limits", path=str(reader.path), sequence=0) from None
 
 
 def line(record: Record, *, of: str = "") -> str:
     """A record for a person's eyes, with everything that is not empty; of several effects only those that name `of`."""
-    content = json.loads(record.payload)
+    content = json.loads(content_of(record))
+    if record.type == DIGEST:
+        return f"{record.sequence:>8}  {kind_of(record):<7}  {content}"
     steps = content if isinstance(content, list) else [content]
     if of:
         steps = [step for step in steps if any(word.startswith(of) for word in words(step))]

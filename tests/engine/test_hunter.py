@@ -194,7 +194,8 @@ async def test_the_submit_effect_is_in_the_journal_before_a_byte_leaves(bench: B
     records = list(JournalReader(bench.folder).records())
     (seen,) = bench.relay.records_when_asked
     assert seen == len(records)
-    assert [record.type for record in records[-2:]] == [EVENT, EFFECTS]
+    # A digest may stand anywhere between: it comes by the clock.
+    assert [record.type for record in records if record.type in (EVENT, EFFECTS)][-2:] == [EVENT, EFFECTS]
 
 
 async def test_a_backrun_carries_its_target_in_front(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from agent.core.events.control import HaltAsked
 from agent.core.step import Core
 from agent.engine.settings import HuntSettings
 from agent.errors import SetupError
+from agent.journal.errors import UnknownFormat
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
 from agent.requests import JournalRequest, ReplayRequest, RunRequest, WorldRequest
@@ -43,13 +44,30 @@ def run(tmp_path: Path) -> str:
 def test_a_whole_journal_verifies_and_a_changed_one_says_how_far_it_is_sound(run: str) -> None:
     answer = verify(JournalRequest(run=run), say)
     assert (answer.exit_code, answer.data["is_whole"]) == (0, True)
-    path = Path(run) / "journal.mevj"
+    assert answer.data["is_closed"]
+    path = Path(run) / "journal" / "0000000001.mvj"
     changed = bytearray(path.read_bytes())
-    changed[-1] ^= 1
+    changed[changed.index(b'"run"')] ^= 1
     path.write_bytes(changed)
     broken = verify(JournalRequest(run=run), say)
     assert broken.exit_code == 1
-    assert broken.data["broken_at"] == answer.data["records"] - 1
+    assert (broken.data["broken_at"], broken.data["records"]) == (1, 0)
+
+
+def test_a_torn_tail_is_told_and_is_no_fault(run: str) -> None:
+    path = Path(run) / "journal" / "0000000001.mvj"
+    path.write_bytes(path.read_bytes()[:-1])
+    answer = verify(JournalRequest(run=run), say)
+    assert (answer.exit_code, answer.data["is_torn"], answer.data["is_closed"]) == (0, True, False)
+    assert "torn" in answer.text
+
+
+def test_a_journal_of_the_first_format_is_refused_by_its_version(tmp_path: Path) -> None:
+    (tmp_path / "journal.mevj").write_bytes(b"MEVJ" + bytes(40))
+    for name in (tmp_path, tmp_path / "journal.mevj"):
+        with pytest.raises(UnknownFormat, match="format 1") as refused:
+            verify(JournalRequest(run=str(name)), say)
+        assert refused.value.version == 1
 
 
 def test_the_tail_is_the_last_records(run: str) -> None:
