@@ -121,7 +121,7 @@ EXPLANATIONS: dict[Code, str] = {
     Code.NOTHING_SENT: "This mode sends nothing.",
     Code.GAS_BUDGET: "The day's gas budget would be passed.",
     Code.EXPOSURE: "Gas at risk over all live bundles would pass its limit.",
-    Code.RATE: "The number of bundles for this block is at its limit.",
+    Code.RATE: "The number of bundles for this block is at its limit, or no endpoint takes one more.",
     Code.KILLED: "The latch is set or the kill file lies there; a person resets it with the guard's tool.",
     Code.GUARD_LOST: "The guard's pulse is too old or its link is gone; for a short while only what reduces may go out.",
     Code.PAUSED: "A breaker paused trading for a while; only what reduces a position may go out.",

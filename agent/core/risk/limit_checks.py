@@ -107,7 +107,10 @@ def funds(view: CheckView, exposure: Exposure) -> Refusal | None:
         if order.lots > view.base_free_lots:
             return Code.INSUFFICIENT_FUNDS, f"{order.lots} of {view.base_free_lots} lots"
         return None
-    value_atoms = _value_atoms(view)
+    # A buy costs its limit at most, whatever the mark.
+    value_atoms = instrument.notional_atoms(order.lots, order.price_ticks)
+    if order.side is Side.SELL:
+        value_atoms = _value_atoms(view)
     needed_atoms = -(-value_atoms * max(0, instrument.maker_fee_ppm, instrument.taker_fee_ppm) // PPM)
     if view.base_free_lots is not None:
         needed_atoms += value_atoms

@@ -308,7 +308,7 @@ class TestFunds:
     """A balance that is missing is zero."""
 
     def test_bought_for_cash_with_the_highest_fee(self) -> None:
-        view = changed(base_free_lots=0, lots=10, price_ticks=9_999, mark_ticks=9_999)
+        view = changed(base_free_lots=0, lots=10, price_ticks=9_999)
         needed = 99_990 + 50  # 49.995 rounded up
         assert [code(changed(view, quote_free_atoms=n)) for n in (needed - 1, needed, needed + 1)] == [
             Code.INSUFFICIENT_FUNDS,
@@ -324,6 +324,14 @@ class TestFunds:
     def test_on_margin(self, side: Side) -> None:
         view = changed(side=side, margin_ppm=100_000)
         needed = 10_000 + 50
+        assert [code(changed(view, quote_free_atoms=n)) for n in (needed - 1, needed)] == [
+            Code.INSUFFICIENT_FUNDS,
+            None,
+        ]
+
+    def test_a_sale_on_margin_is_worth_its_mark(self) -> None:
+        view = changed(side=Side.SELL, price_ticks=9_990)
+        needed = 100_000 + 50
         assert [code(changed(view, quote_free_atoms=n)) for n in (needed - 1, needed)] == [
             Code.INSUFFICIENT_FUNDS,
             None,
