@@ -52,10 +52,24 @@ class Machine:
         for order in state.live.values():
             self._index(order)
 
-    def begin_run(self, run_epoch: int) -> None:
-        """Ids of a new run from here on; those of earlier ones stay ours."""
+    def begin_run(self, run_epoch: int, stamp: Stamp, out: Outcome) -> None:
+        """Ids of a new run from here on; those of earlier ones stay ours.
+
+        The timers ended with the process that armed them, and its monotonic clock may have had another zero: what waits
+        for time waits anew.
+        """
         self.state.run_epoch, self.state.next_counter = run_epoch, 0
         self.ids = IdSource(run_epoch)
+        now_ns = stamp.monotonic_ns
+        for name, order in self.state.live.items():
+            order.timer = ""
+            order.timer_at_ns = order.query_at_ns = order.query_count = order.cancel_sent_ns = 0
+            order.placed_ns = min(order.placed_ns, now_ns)
+            if order.state is UNKNOWN:
+                order.unknown_since_ns, order.unknown_stage = now_ns, 0
+                out.effects.append(ArmTimer("unknown:" + name, now_ns + self.times.unknown_fence_ns))
+            if order.is_owed_timed:
+                out.effects.append(ArmTimer("owed:" + name, now_ns + self.times.owed_ns))
 
     def symbol(self, name: str) -> SymbolOrders:
         found = self.symbols.get(name)

@@ -86,7 +86,7 @@ class OwnOrders:
 
     def begin_run(self, run_epoch: int, stamp: Stamp, out: Outcome) -> None:
         """A new process: ids of its own, and every order that is not final is of unknown fate."""
-        self._machine.begin_run(run_epoch)
+        self._machine.begin_run(run_epoch, stamp, out)
         self._on_down(SessionDown(reason="a new run"), stamp, out)
 
     # Requests
