@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import click
 
 from agent.cli.command import agent_command, work
+from agent.cli.options import FILE, FOLDER
 from agent.cli.output import Output
 from agent.cli.root import HELP_NAMES
+
+
+def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Which guard is meant; without them, those of this folder's runs."""
+    function = click.option("--folder", type=FOLDER, help="The guard's folder; runs/guard if left out.")(function)
+    return click.option("--config", type=FILE, help="The guard's configuration.")(function)
 
 
 @click.group("guard", context_settings={"help_option_names": HELP_NAMES})
@@ -14,16 +26,40 @@ def command() -> None:
     """Run or reset the kill switch."""
 
 
-@agent_command("run", schema="guard-run", examples=("mev-agent guard run",))
-def run(output: Output) -> int:
+@agent_command("run", schema="guard-run", examples=("mev-agent guard run --config guard.toml",))
+@click.option("--config", type=FILE, help="The guard's configuration; guard.toml if left out.")
+def run(output: Output, config: Path | None) -> int:
     """Watch the agent until stopped, and stop it when it must be."""
-    return output.show(work("agent.guard.commands", "run")())
+    done: int = work("agent.session.guard", "run")(config, output.say, output.show)
+    return done
 
 
-@agent_command("reset", schema="guard-reset", examples=("mev-agent guard reset",))
-def reset(output: Output) -> int:
+@agent_command(
+    "reset", schema="guard-reset", examples=('mev-agent guard reset --reason "venue was down, books agree, new key"',)
+)
+@place_options
+@click.option("--reason", required=True, help="Why trading may begin again; it is kept.")
+@click.option("--yes-i-am-a-person", "word", metavar="WORD", help="The word to type, where there is no terminal.")
+@click.option("--unverified", is_flag=True, help="Although no guard has read that everything stopped.")
+def reset(
+    output: Output, config: Path | None, folder: Path | None, reason: str, word: str | None, unverified: bool
+) -> int:
     """Allow trading again after a halt; needs a person at a terminal."""
-    return output.show(work("agent.guard.commands", "reset")())
+
+    def confirm(asked: str) -> str:
+        if word is not None:
+            return word
+        if not sys.stdin.isatty():
+            return ""
+        typed: str = click.prompt(f"The next run may trade again. Type {asked} to say so", default="", err=True)
+        return typed
+
+    if len(reason.strip()) < 8:
+        raise click.BadParameter("say in a few words why trading may begin again", param_hint="--reason")
+    answer = work("agent.session.guard", "reset")(
+        folder, config, reason=reason, confirm=confirm, is_unverified_allowed=unverified
+    )
+    return output.show(answer)
 
 
 for each in (run, reset):

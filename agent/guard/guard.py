@@ -227,6 +227,8 @@ class Guard:
         """A person has reset the latch: the next agent may come."""
         self._dismantle()
         self._unlink()
+        with contextlib.suppress(OSError):
+            latch.take_reserve(self.folder.path)
         self.watch = Watch(self.configuration.limits)
         self.log("reset")
 

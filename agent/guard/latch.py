@@ -96,9 +96,8 @@ def _from_reserve(folder: Path, record: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.link(folder / RESERVE, folder / LATCH)
-    except FileExistsError:
-        return
+        # Needs neither a block nor an inode. Another latch of this very moment would lose its reason, not its effect.
+        os.rename(folder / RESERVE, folder / LATCH)
     except OSError:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(folder / LATCH, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -187,9 +187,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="agent.guard", description="The kill switch.")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--ready-fd", type=int, help="a descriptor that gets one line when an agent may connect")
+    parser.add_argument("--once", action="store_true", help="end when what was found is seen to have stopped")
     options = parser.parse_args(arguments)
     try:
         configuration = load(options.config)
+        if options.once:
+            configuration = configuration._replace(is_single_run=True)
         folder = Folder(configuration.folder)
     except ConfigurationFault as fault:
         sys.stderr.write(f"guard: {fault}\n")
