@@ -12,7 +12,7 @@ ARGS   ?=
 
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup tools setup-contracts setup-peers run test test-python test-contracts audit-contracts \
+.PHONY: help setup tools setup-contracts setup-peers run run-purpleflea test test-python test-contracts audit-contracts \
 	bench soak lint types layers verify-cases docs picture lock clean
 
 help:            ## this list
@@ -32,6 +32,9 @@ setup-peers:     ## make the environments of the foreign clients and engines tha
 
 run: tools       ## run the agent on the built-in slice of mainnet
 	@$(BIN)/mev-agent run $(ARGS)
+
+run-purpleflea: setup ## trade an account on a simulated order-book venue, with a cut connection on the way
+	@$(BIN)/mev-agent run --config examples/purpleflea.toml $(ARGS)
 
 test: tools setup-peers test-contracts test-python ## everything: Solidity, Python, end to end
 

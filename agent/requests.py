@@ -43,6 +43,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """None: archived in a case, profit elsewhere."""
     pace: Literal["real", "fast"] = "fast"
     seed: int = 0
+    seconds: float | None = None
+    """On an order-book venue: stop after this long."""
     report: Path | None = None
     out: Path | None = None
     is_live: bool = False

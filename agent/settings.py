@@ -97,6 +97,15 @@ class PurpleFleaSettings(msgspec.Struct, frozen=True):
     late_ms: int
     malformed_per_minute: int
     connect_within_ms: int
+    currency: str
+    profile: Literal["conservative", "standard", "aggressive"]
+    max_order_lots: int
+    strategy: Literal["market_making", "none"]
+    quote_lots: int
+    max_position_lots: int
+    min_half_spread_ticks: int
+    guard_key: Reference | None
+    key_id: str | None
     faucet: bool
     paths: tuple[PathSettings, ...]
 

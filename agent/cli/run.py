@@ -38,6 +38,11 @@ from agent.requests import RunRequest
 )
 @click.option("--pace", type=click.Choice(["real", "fast"]), default="fast", help="Slots in real time, or at once.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the slice's traffic.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1),
+    help="At an order-book venue: stop after this long.",
+)
 @click.option("--report", type=FILE, help="Write the report to this file as well.")
 @click.option("--out", type=FOLDER, help="Folder for the run's journal and reports.")
 @click.option("--live", "is_live", is_flag=True, help='Allow real funds; needs mode = "live" and an armed guard too.')
@@ -67,5 +72,13 @@ def command(
 
     settings = load_settings(config_files, overrides=overrides).settings
     require_runnable(settings, is_live=asked["is_live"])
-    run = work("agent.session.run", "run")
+    if settings.venue == "purpleflea":
+        if world.kind != "slice" or is_slice:
+            raise UsageError(
+                'a world of a chain was given, but the configuration says venue = "purpleflea"',
+                hint='leave --case, --slice, --fork-url and --rpc-url out, or set venue = "onchain"',
+            )
+        run = work("agent.session.purpleflea", "run")
+    else:
+        run = work("agent.session.run", "run")
     return output.show(run(RunRequest(world=world, **asked), settings, output.say))

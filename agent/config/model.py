@@ -226,6 +226,19 @@ class PurpleFlea(Section):
         20, ge=1, le=1_000, description="More frames than this that cannot be read end the connection."
     )
     connect_within_ms: int = Field(10_000, ge=100, le=60_000, description="How long a connection may take to open.")
+    currency: str = Field("USDC", pattern=r"^[A-Z0-9]{1,16}$", description="The account's currency.")
+    profile: Literal["conservative", "standard", "aggressive"] = Field(
+        "standard", description="The figures of the six breakers."
+    )
+    max_order_lots: int = Field(100, ge=1, description="Most lots in one order, whatever its value.")
+    strategy: Literal["market_making", "none"] = Field("market_making", description="What trades.")
+    quote_lots: int = Field(4, ge=1, description="Lots of each quote of the market maker.")
+    max_position_lots: int = Field(20, ge=1, description="Lots that the market maker holds at most, per symbol.")
+    min_half_spread_ticks: int = Field(3, ge=1, description="Least distance of its quotes from the middle.")
+    guard_key: ApiKey | None = Field(
+        None, description="The guard's own key, with the scopes read, cancel and revoke; never the account's."
+    )
+    key_id: str | None = Field(None, description="The venue's name for the account's key: what the guard deletes.")
     faucet: bool = Field(False, description="Whether start funds may be claimed from the venue's faucet.")
     paths: list[Path] = Field([], description="Where the venue's requests are, if not where the contract has them.")
 

@@ -8,20 +8,15 @@ from agent.settings import Settings
 
 def require_runnable(settings: Settings, *, is_live: bool) -> None:
     """Raise ConfigError where this build cannot run `settings`, or live was asked for by only one side."""
-    if settings.venue == "purpleflea":
-        raise ConfigError(
-            'venue = "purpleflea" is not part of this build',
-            code="E_VENUE_NOT_AVAILABLE",
-            hint='set venue = "onchain"',
-            where="venue",
-        )
     if is_live and settings.mode != "live":
         raise ConfigError(
             f'--live was given, but the configuration says mode = "{settings.mode}"',
             hint='live needs mode = "live" in the configuration, the flag --live, and an armed guard',
             where="mode",
         )
-    if is_live:
+    if settings.venue == "purpleflea":
+        _require_account(settings, is_live=is_live)
+    elif is_live:
         chain = settings.onchain
         missing = [
             name
@@ -35,3 +30,33 @@ def require_runnable(settings: Settings, *, is_live: bool) -> None:
         ]
         if missing:
             raise ConfigError(f"live needs {', '.join(missing)}", hint="see docs/how-to/go-live.md", where="onchain")
+
+
+def _require_account(settings: Settings, *, is_live: bool) -> None:
+    """An account needs its key, and its guard a key of its own."""
+    account = settings.purpleflea
+    if settings.mode == "live" and not is_live:
+        raise ConfigError(
+            'the configuration says mode = "live", but --live was not given',
+            hint="real funds are traded only with both, and with an armed guard",
+            where="mode",
+        )
+    if not is_live:
+        return
+    missing = [
+        f"purpleflea.{name}"
+        for name, value in {
+            "api_key": account.api_key,
+            "guard_key": account.guard_key,
+            "key_id": account.key_id,
+        }.items()
+        if not value
+    ]
+    if missing:
+        raise ConfigError(f"live needs {', '.join(missing)}", hint="see docs/how-to/go-live.md", where="purpleflea")
+    if account.guard_key == account.api_key:
+        raise ConfigError(
+            "purpleflea.guard_key must be another key than api_key",
+            hint="make one with the scopes read, cancel and revoke: it can stop the account, and trade nothing",
+            where="purpleflea",
+        )

@@ -324,7 +324,7 @@ def _result(
             for symbol, market in desk.state.markets.by_symbol.items()
             if market.instrument is not None
         },
-        counts=dict(shell.counts),
+        counts={str(name): count for name, count in shell.counts.items()},
         alarms=list(shell.alarms),
         modes=shell.modes,
         breakers=held,

@@ -64,10 +64,25 @@ def test_requests_do_not_show_the_address_of_a_node() -> None:
     assert "secret" not in repr(world)
 
 
-def test_the_other_venue_gives_a_clear_error(mev_agent) -> None:
-    ran = mev_agent("run", "--set", "venue=purpleflea")
+def test_a_world_of_a_chain_is_none_of_the_other_venue(mev_agent) -> None:
+    ran = mev_agent("run", "--slice", "--set", "venue=purpleflea")
+    assert ran.code == 2
+    assert 'venue = "purpleflea"' in ran.stderr
+
+
+def test_an_account_goes_live_with_both_words_only(mev_agent) -> None:
+    ran = mev_agent("run", "--set", "venue=purpleflea", "--set", "mode=live")
     assert ran.code == 3
-    assert 'venue = "purpleflea" is not part of this build' in ran.stderr
+    assert "--live was not given" in ran.stderr
+
+
+def test_an_account_needs_a_guard_with_a_key_of_its_own(mev_agent) -> None:
+    ran = mev_agent(
+        "run", "--set", "venue=purpleflea", "--set", "purpleflea.ws_url=ws://127.0.0.1:1", "--set",
+        "purpleflea.api_key=env:KEY",
+    )  # fmt: skip
+    assert ran.code == 3
+    assert "purpleflea.guard_key" in ran.stderr
 
 
 def test_live_needs_the_configuration_too(mev_agent) -> None:

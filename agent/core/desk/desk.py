@@ -238,6 +238,8 @@ class OrderDesk:
 
     def _on_evidence(self, event: OrderEvent, stamp: Stamp, out: Outcome) -> None:
         self.orders.apply(event, stamp, out)
+        if out.fills:
+            self.state.markets.arrivals.add(stamp.seq, stamp.monotonic_ns)  # a strategy may decide on a fill
         self.session.apply(event, stamp, out)
         self._settling.settle(out, stamp)
 

@@ -1,0 +1,224 @@
+"""`mev-agent run` where venue = "purpleflea": an account on an order book, simulated on this machine or real."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent.config.secrets import resolve
+from agent.core.desk.settings import DeskSettings
+from agent.core.instruments import Instrument
+from agent.core.risk.check_view import AccountLimits
+from agent.core.risk.profiles import PROFILES
+from agent.devnet.purpleflea_run import VenueWorld, run_purpleflea_world
+from agent.engine.guarded import GuardedVenue, GuardPlan
+from agent.engine.venue_run import VenueAccess, VenueResult, VenueRun, run_venue
+from agent.errors import ConfigError
+from agent.observe.venue_report import venue_report, venue_table
+from agent.ports.clock import SystemClock
+from agent.ports.real_network import RealNetwork
+from agent.requests import Answer, RunRequest, Say
+from agent.session.files import new_run_id, write_json
+from agent.session.latency import FILE_NAME as LATENCY_FILE
+from agent.settings import PurpleFleaSettings, Settings
+from agent.strategies.market_making.maker import MakerSettings, MarketMaker
+from agent.strategies.order_book import OrderBookStrategy
+from agent.venues.purpleflea.credentials import Credentials
+from agent.venues.purpleflea.latency import Stages
+from agent.venues.purpleflea.options import Options
+
+DEFAULT_SECONDS = 20.0
+_QUOTE_DIGITS = 6
+_MARGIN_PPM = 100_000
+
+
+def run(request: RunRequest, settings: Settings, say: Say) -> Answer:
+    """Trade until the time is over or it is stopped."""
+    run_id = new_run_id(SystemClock().wall_ns())
+    folder = request.out if request.out is not None else Path(settings.observe.runs_dir) / run_id
+    if settings.mode == "devnet" and not _is_loopback(settings.purpleflea.ws_url):
+        return _run_world(request, settings, run_id, folder, say)
+    return _run_account(request, settings, run_id, folder, say)
+
+
+def _run_world(request: RunRequest, settings: Settings, run_id: str, folder: Path, say: Say) -> Answer:
+    """At a simulated venue of this process, with a claim from its faucet and a connection that is cut on purpose."""
+    account = settings.purpleflea
+    say(f"mev-agent  DEVNET  simulated venue, throw-away account  run {run_id}")
+    world = VenueWorld(
+        run=run_id,
+        folder=folder,
+        desk=desk_settings(account),
+        options=options(account),
+        auth=account.auth,
+        strategies=strategies(account),
+        seconds=request.seconds or DEFAULT_SECONDS,
+        seed=request.seed,
+    )
+    result, stages, books, _ = asyncio.run(run_purpleflea_world(world, SystemClock(), say))
+    return _answer(request, settings, result, stages, folder, world="venue", differences=books.differences)
+
+
+def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: Path, say: Say) -> Answer:
+    """At a venue that is not ours: on loopback in devnet mode, anywhere in live mode, watched only in shadow mode."""
+    account = settings.purpleflea
+    if account.api_key is None or account.guard_key is None or account.key_id is None:
+        raise ConfigError(
+            "an account needs purpleflea.api_key, purpleflea.guard_key and purpleflea.key_id",
+            hint="no order goes out without a guard, and the guard needs a key of its own",
+            where="purpleflea",
+        )
+    key = resolve(account.api_key, key="purpleflea.api_key")
+    guard_key = resolve(account.guard_key, key="purpleflea.guard_key")
+    say(
+        f"mev-agent  {settings.mode.upper()}  {', '.join(account.symbols)} at {urlsplit(account.ws_url).hostname}  run {run_id}"
+    )
+    desk = desk_settings(account, may_trade=settings.mode != "shadow")
+    asked = VenueRun(
+        run=run_id,
+        folder=folder,
+        world="venue",
+        mode=settings.mode,
+        desk=desk,
+        access=VenueAccess(ws_url=account.ws_url, credentials=Credentials(key, account.auth), options=options(account)),
+        guard=GuardPlan(
+            folder=folder / "guard",
+            max_orders_per_s=desk.profile.orders_per_s,
+            venue=GuardedVenue(
+                url=account.rest_url,
+                guard_key=guard_key,
+                agent_key_ids=(account.key_id,),
+                agent_keys=(key,),
+                symbols=account.symbols,
+                quote_currency=account.currency,
+                auth_header="X-API-Key" if account.auth == "x-api-key" else "Authorization",
+                auth_prefix="" if account.auth == "x-api-key" else "Bearer ",
+            ),
+        ),
+        strategies=strategies(account),
+        seconds=request.seconds,
+    )
+
+    async def traded() -> tuple[VenueResult, Stages]:
+        network = RealNetwork()
+        try:
+            return await run_venue(asked, network=network, clock=SystemClock(), say=say)
+        finally:
+            await network.close()
+
+    result, stages = asyncio.run(traded())
+    return _answer(request, settings, result, stages, folder, world="venue", differences=None)
+
+
+def desk_settings(account: PurpleFleaSettings, *, may_trade: bool = True) -> DeskSettings:
+    """What the core is told. In shadow no symbol may be traded, so each order is refused with that reason."""
+    return DeskSettings(
+        symbols=account.symbols if may_trade else (),
+        currency=account.currency,
+        profile=PROFILES[account.profile],
+        account=AccountLimits(
+            max_order_lots=account.max_order_lots,
+            max_open_orders=account.max_open,
+            margin_ppm=_MARGIN_PPM,
+        ),
+        made_symbols=account.symbols if account.strategy == "market_making" else (),
+    )
+
+
+def options(account: PurpleFleaSettings) -> Options:
+    """What the protocol is told."""
+    return Options(
+        symbols=account.symbols,
+        depth=account.book_depth,
+        orders_per_s=account.orders_per_s,
+        cancels_per_s=account.cancels_per_s,
+        max_open=account.max_open,
+        stp=account.self_trade,
+        cod_grace_ms=account.cod_grace_ms if account.cancel_on_disconnect else None,
+        book_silence_ms=account.book_silence_ms,
+        late_ms=account.late_ms,
+        malformed_per_minute=account.malformed_per_minute,
+    )
+
+
+def strategies(account: PurpleFleaSettings) -> tuple[tuple[str, OrderBookStrategy], ...]:
+    """A market maker for each symbol, or nothing."""
+    if account.strategy == "none":
+        return ()
+    made: list[tuple[str, OrderBookStrategy]] = []
+    for symbol in account.symbols:
+        name = f"maker-{symbol}"
+        maker = MarketMaker(
+            MakerSettings(
+                name=name,
+                symbol=symbol,
+                quote_lots=account.quote_lots,
+                max_position_lots=account.max_position_lots,
+                gamma=1e-5,
+                xi=1e-5,
+                fill_rate=1.0,
+                k=0.05,
+                min_half_spread_ticks=account.min_half_spread_ticks,
+                requote_ticks=10,
+                max_sigma_ticks=20_000.0,
+                max_vpin_ppm=1_000_000,
+                vpin_bucket_lots=20,
+                vpin_buckets=5,
+            )
+        )
+        made.append((name, maker))
+    return tuple(made)
+
+
+def _answer(
+    request: RunRequest,
+    settings: Settings,
+    result: VenueResult,
+    stages: Stages,
+    folder: Path,
+    *,
+    world: str,
+    differences: Sequence[str] | None,
+) -> Answer:
+    currency = settings.purpleflea.currency
+    times: dict[str, Any] = stages.document()
+    document = venue_report(
+        result,
+        world=world,
+        mode=settings.mode,
+        currency=currency,
+        digits=_digits(result.instruments.values(), currency),
+        stages=times["stages"],
+        differences=differences,
+    )
+    write_json(folder / "report.json", document)
+    write_json(folder / LATENCY_FILE, times)
+    if request.report is not None:
+        write_json(request.report, document)
+    warnings = [f"the books differ: {line}" for line in differences or ()]
+    if result.is_cancelled:
+        warnings.append("stopped before its end")
+    exit_code = 6 if result.is_halted else 1 if differences else 0
+    return Answer(
+        data=document["data"],
+        text=f"{venue_table(document)}\nreport   {folder / 'report.json'}",
+        mode=settings.mode,
+        schema=document["schema"],
+        exit_code=exit_code,
+        warnings=tuple(warnings),
+    )
+
+
+def _digits(instruments: Any, currency: str) -> int:
+    for instrument in instruments:
+        assert isinstance(instrument, Instrument)
+        if instrument.quote == currency:
+            return instrument.quote_digits
+    return _QUOTE_DIGITS
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
