@@ -11,6 +11,7 @@ import random
 import msgspec
 
 from agent.core.instruments import OrderType, Side
+from agent.devnet.virtual.ledger import SIGNAL_LOTS
 from agent.devnet.virtual.market import BTC, ETH
 from agent.devnet.virtual.profile import PPM, Profile
 from agent.devnet.virtual.randomness import Streams
@@ -87,15 +88,21 @@ Action = PlaceAction | CancelAction | AmendAction | SignalAction | Blow | Cancel
 
 
 class _Lots:
-    """Quantities, each used once for each symbol and side: they tell decisions apart."""
+    """Quantities, each used once for each symbol and side: they tell decisions apart.
+
+    Those of signals end in 0 and the others do not, so that what is left of a signal is not taken for a wish.
+    """
 
     def __init__(self, stream: random.Random) -> None:
-        self._left = {(symbol, side): list(range(1, LOTS_MAX)) for symbol in SYMBOLS for side in Side}
-        for lots in self._left.values():
+        self._left: dict[tuple[str, Side, bool], list[int]] = {
+            (symbol, side, of_signal): [] for symbol in SYMBOLS for side in Side for of_signal in (False, True)
+        }
+        for (_, _, of_signal), lots in self._left.items():
+            lots.extend(number for number in range(1, LOTS_MAX) if (number % SIGNAL_LOTS == 0) is of_signal)
             stream.shuffle(lots)
 
-    def take(self, symbol: str, side: Side) -> int | None:
-        left = self._left[symbol, side]
+    def take(self, symbol: str, side: Side, *, of_signal: bool = False) -> int | None:
+        left = self._left[symbol, side, of_signal]
         return left.pop() if left else None
 
 
@@ -136,7 +143,7 @@ def _wishes(stream: random.Random, streams: Streams, profile: Profile, until_ns:
                 )
             )
         elif kind < 0.99:
-            lots = lots_left.take(symbol, side)
+            lots = lots_left.take(symbol, side, of_signal=True)
             if lots is not None:
                 wishes.append(_signal(stream, streams, profile, at_ns, len(wishes), symbol, side, lots))
         else:

@@ -11,6 +11,8 @@ import msgspec
 
 from agent.core.instruments import Side
 
+SIGNAL_LOTS = 10
+"""Signals are for multiples of so many lots, and whatever is left of them is one; no other order is."""
 Fingerprint = tuple[str, Side, int]
 """Symbol, side and quantity in lots."""
 
@@ -20,8 +22,6 @@ class Decision(msgspec.Struct):
 
     number: int
     fingerprint: Fingerprint
-    is_signal: bool
-    """A signal may be served by several orders, one after the other, as long as they do not exceed it together."""
     accepted: list[str] = msgspec.field(default_factory=list)
 
 
@@ -35,6 +35,7 @@ class TrueOrder(msgspec.Struct):
     price_ticks: int
     decision: int | None
     is_reduce_only: bool = False
+    is_for_signal: bool = False
     filled_lots: int = 0
     is_live: bool = True
 
@@ -46,6 +47,7 @@ class Ledger:
         self.decisions: list[Decision] = []
         self._by_fingerprint: dict[Fingerprint, Decision] = {}
         self.orders: dict[str, TrueOrder] = {}
+        self.signalled_lots: dict[tuple[str, Side], int] = {}
         self.position_lots: dict[str, int] = {}
         self.cash_atoms = 0
         self.fees_atoms = 0
@@ -54,9 +56,9 @@ class Ledger:
         self.uncountable_lots = 0
         """Lots of trades told behind the end of their order, and of busts: nobody could have reckoned with them."""
 
-    def decide(self, fingerprint: Fingerprint, *, is_signal: bool = False) -> Decision:
+    def decide(self, fingerprint: Fingerprint) -> Decision:
         """The workload wishes an order; its fingerprint must be new."""
-        decision = Decision(len(self.decisions), fingerprint, is_signal)
+        decision = Decision(len(self.decisions), fingerprint)
         if fingerprint in self._by_fingerprint:
             raise ValueError(f"two decisions look the same: {fingerprint}")
         self.decisions.append(decision)
@@ -70,7 +72,14 @@ class Ledger:
         if decision is not None:
             decision.accepted.append(client_order_id)
         self.orders[client_order_id] = TrueOrder(
-            client_order_id, symbol, side, lots, price_ticks, decision.number if decision else None, is_reduce_only
+            client_order_id,
+            symbol,
+            side,
+            lots,
+            price_ticks,
+            decision.number if decision else None,
+            is_reduce_only,
+            lots % SIGNAL_LOTS == 0,
         )
 
     def amend(self, client_order_id: str, total_lots: int, price_ticks: int) -> None:
@@ -98,10 +107,17 @@ class Ledger:
         self.trades[trade_id] = 0
         self.uncountable_lots += lots
 
-    def promised_lots(self, decision: Decision) -> int:
-        """What was and may still be filled for it."""
-        orders = [self.orders[name] for name in decision.accepted]
-        return sum(order.total_lots if order.is_live else order.filled_lots for order in orders)
+    def signal(self, symbol: str, side: Side, lots: int) -> None:
+        """The slow path wishes so much, in as many orders as it takes, one after the other."""
+        self.signalled_lots[symbol, side] = self.signalled_lots.get((symbol, side), 0) + lots
+
+    def promised_lots(self, symbol: str, side: Side) -> int:
+        """What was and may still be filled for signals."""
+        return sum(
+            order.total_lots if order.is_live else order.filled_lots
+            for order in self.orders.values()
+            if order.symbol == symbol and order.side is side and order.is_for_signal
+        )
 
     def end(self, client_order_id: str) -> None:
         """The order can trade no more."""

@@ -8,6 +8,7 @@ import msgspec
 
 from agent.core.events.market import Level
 from agent.core.instruments import Instrument, Side, Step
+from agent.devnet.virtual.ledger import SIGNAL_LOTS
 
 LEVELS = 5
 
@@ -51,8 +52,9 @@ class Market:
         stream = self._stream
         self.mid_ticks = max(1_000, self.mid_ticks + stream.randint(-12, 12))
         half = stream.randint(1, 6)
-        self.bids = tuple((self.mid_ticks - half - level * 3, stream.randint(20, 400)) for level in range(LEVELS))
-        self.asks = tuple((self.mid_ticks + half + level * 3, stream.randint(20, 400)) for level in range(LEVELS))
+        best_bid, best_ask = self.mid_ticks - half, self.mid_ticks + half
+        self.bids = tuple((best_bid - level * 3, SIGNAL_LOTS * stream.randint(2, 40)) for level in range(LEVELS))
+        self.asks = tuple((best_ask + level * 3, SIGNAL_LOTS * stream.randint(2, 40)) for level in range(LEVELS))
         self.last_ticks = self.bids[0][0] if stream.random() < 0.5 else self.asks[0][0]
         self.lowest_ticks = min(self.lowest_ticks, self.bids[0][0])
         self.book_seq += 1

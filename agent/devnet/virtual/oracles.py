@@ -127,11 +127,13 @@ class Oracles:
         order = ledger.orders[client_order_id]
         if order.decision is not None:
             decision = ledger.decisions[order.decision]
-            if len(decision.accepted) > 1 and not decision.is_signal:
+            if len(decision.accepted) > 1:
                 self._world.find("O1", f"two orders for one decision: {decision}")
-            promised_lots = ledger.promised_lots(decision) - ledger.uncountable_lots
-            if decision.is_signal and promised_lots > decision.fingerprint[2]:
-                self._world.find("O1", f"{promised_lots} lots for one signal: {decision}")
+        elif order.is_for_signal:
+            promised_lots = ledger.promised_lots(order.symbol, order.side) - ledger.uncountable_lots
+            signalled_lots = ledger.signalled_lots.get((order.symbol, order.side), 0)
+            if promised_lots > signalled_lots:
+                self._world.find("O1", f"{order.side} {promised_lots} {order.symbol} for signals of {signalled_lots}")
         market = self._world.markets[order.symbol]
         value_atoms = market.instrument.notional_atoms(1, market.lowest_ticks)
         most_lots = self._world.limits.position_atoms * 102 // 100 // value_atoms

@@ -24,7 +24,7 @@ from agent.core.events.market import BookSnapshot, InstrumentDefined
 from agent.core.instruments import OrderType, Side
 from agent.devnet.virtual.clock import VirtualClock
 from agent.devnet.virtual.faults import PPM, Faults
-from agent.devnet.virtual.ledger import Ledger
+from agent.devnet.virtual.ledger import SIGNAL_LOTS, Ledger
 from agent.devnet.virtual.link import NS_PER_MS, End
 from agent.devnet.virtual.market import Market
 from agent.devnet.virtual.network import Refused
@@ -470,11 +470,16 @@ class Venue:
         place = order.place
         market = self.markets[place.symbol]
         if market.is_crossing(place.side, order.price_ticks):
-            self._fill(order, min(order.leaves_lots, self._stream.randint(1, 300)), order.price_ticks, is_maker=True)
+            self._fill(
+                order,
+                min(order.leaves_lots, SIGNAL_LOTS * self._stream.randint(1, 30)),
+                order.price_ticks,
+                is_maker=True,
+            )
 
     def _fill(self, order: VenueOrder, lots: int, price_ticks: int, *, is_maker: bool) -> None:
         while lots:
-            part = min(lots, self._stream.randint(1, 3)) if lots > 1 and self._faults.strikes("venue.dust") else lots
+            part = min(lots, SIGNAL_LOTS) if lots > 1 and self._faults.strikes("venue.dust") else lots
             lots -= part
             self._fill_once(order, part, price_ticks, is_maker=is_maker)
 
@@ -514,7 +519,8 @@ class Venue:
     def _fill_late(self, order: VenueOrder) -> None:
         """A trade that was made before the cancel and is told behind its answer."""
         self._ledger.uncountable_lots += order.leaves_lots
-        self._fill_once(order, self._stream.randint(1, order.leaves_lots), order.price_ticks, is_maker=True)
+        lots = min(order.leaves_lots, SIGNAL_LOTS * self._stream.randint(1, 30))
+        self._fill_once(order, lots, order.price_ticks, is_maker=True)
 
     def phantom_fill(self) -> None:
         """A fill for an order that nobody ever sent."""

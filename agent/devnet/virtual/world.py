@@ -335,7 +335,7 @@ class World:
     def _amend(self, wish: act.AmendAction) -> None:
         client_order_id = self.oracles.nth_live(wish.nth)
         order = self.ledger.orders.get(client_order_id or "")
-        if order is not None:
+        if order is not None and not order.is_for_signal:
             self.host.take(
                 events.AmendRequested(
                     client_order_id=order.client_order_id, total_lots=max(1, order.total_lots + wish.by_lots),
@@ -357,7 +357,7 @@ class World:
         if wish.form:
             self.count(wish.form)
         if wish.form in ("", "signal.repeat") and self.host.is_running:
-            self.ledger.decide((wish.symbol, wish.side, wish.lots), is_signal=True)
+            self.ledger.signal(wish.symbol, wish.side, wish.lots)
         self.host.take(signal)
         if wish.form == "signal.repeat":
             self.host.take(signal)
