@@ -48,6 +48,15 @@ TEXT_SUFFIXES = {
 FLOAT_ALLOWED: dict[str, str] = {
     "agent/dex/tick_math.py": "a first guess by logarithm, then settled by exact integers",
     "agent/strategies/arb/screen.py": "a screen with a proved slack: exact integers decide what it lets through",
+    "agent/strategies/formulas/avellaneda_stoikov.py": "a real-valued formula: quotes are rounded to the grid",
+    "agent/strategies/formulas/ewma_z.py": "a real-valued formula: quotes are rounded to the grid",
+    "agent/strategies/formulas/glft.py": "a real-valued formula: quotes are rounded to the grid",
+    "agent/strategies/formulas/micro_price.py": "its division is of exact fractions",
+    "agent/strategies/formulas/ornstein_uhlenbeck.py": "a real-valued formula: quotes are rounded to the grid",
+    "agent/strategies/formulas/volatility.py": "a real-valued formula: quotes are rounded to the grid",
+    "agent/strategies/formulas/vpin.py": "a real-valued formula: quotes are rounded to the grid",
+    "agent/strategies/market_making/maker.py": "real-valued parameters; quotes are rounded outward",
+    "agent/strategies/mean_reversion/reverter.py": "real-valued scores; its orders are integers",
 }
 # Where the clock may be read: everything else is given its time.
 CLOCK_ALLOWED = (

@@ -1,4 +1,4 @@
-"""What the checks count: equal orders of the last moment, a day's orders and value, entries without a sign of life."""
+"""What the checks count: equal orders of the last moment, and entries without a sign of life."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from agent.core.instruments import Side
 DUPLICATE_WINDOW_NS = 100_000_000
 MAX_RECENT = 16_384
 """Far above what any order rate lets out within the window."""
-_NS_PER_DAY = 86_400_000_000_000
 
 OrderKey = tuple[str, str, Side, int, int]
 """Strategy, symbol, side, price in ticks, lots: what makes two orders the same."""
@@ -65,24 +64,6 @@ class DuplicateWindow:
             else:
                 del counts[key]
         del state.times_ns[:gone], state.keys[:gone]
-
-
-class DayCounters(msgspec.Struct):
-    """Orders and their value of one UTC day of the events' wall time."""
-
-    day: int = 0
-    orders: int = 0
-    notional_atoms: int = 0
-
-    def roll(self, wall_ns: int) -> None:
-        """Start from nothing where a new day began."""
-        day = wall_ns // _NS_PER_DAY
-        if day != self.day:
-            self.day, self.orders, self.notional_atoms = day, 0, 0
-
-    def add(self, notional_atoms: int) -> None:
-        self.orders += 1
-        self.notional_atoms += notional_atoms
 
 
 class RepeatThrottle(msgspec.Struct):

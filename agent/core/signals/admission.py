@@ -26,7 +26,7 @@ REPLAY_WINDOW_NS = 86_400_000_000_000
 MAX_SEEN = 16_384
 """More than ten minutes of signals of every producer at its rate; some 2 MB."""
 NANO = 1_000_000_000
-_NS_PER_DAY = 86_400 * NANO
+_NANOSECONDS_PER_DAY = 86_400 * NANO
 _PPM = 1_000_000
 _HEX = frozenset("0123456789abcdef")
 _ID_DIGITS = 32
@@ -130,7 +130,7 @@ class Admission:
 
     def _usage(self, producer: str, budget: ProducerBudget, now: Stamp) -> ProducerUsage:
         """The producer's usage, brought to now."""
-        day = now.wall_ns // _NS_PER_DAY
+        day = now.wall_ns // _NANOSECONDS_PER_DAY
         capacity = budget.signals_per_s * NANO
         usage = self.state.producers.get(producer)
         if usage is None:

@@ -1,4 +1,4 @@
-"""What the checks count: equal orders of a moment, a day's orders, entries without a sign of life."""
+"""What the checks count: equal orders of a moment, and entries without a sign of life."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from agent.core.instruments import Side
 from agent.core.risk.recent import (
     DUPLICATE_WINDOW_NS,
     MAX_RECENT,
-    DayCounters,
     DuplicateWindow,
     OrderKey,
     RecentOrders,
@@ -18,7 +17,6 @@ from agent.core.risk.recent import (
 )
 
 KEY: OrderKey = ("maker", "BTC-USDC", Side.BUY, 100, 5)
-DAY_NS = 86_400_000_000_000
 
 
 def test_an_equal_order_counts_to_the_end_of_the_window() -> None:
@@ -68,17 +66,6 @@ def test_a_start_forgets_the_window() -> None:
     window.begin()
     assert window.count(KEY, 0) == 0
     assert window.state == RecentOrders()
-
-
-def test_a_days_counters_begin_anew_at_midnight() -> None:
-    counters = DayCounters()
-    counters.roll(20 * DAY_NS - 1)
-    counters.add(500)
-    counters.add(700)
-    counters.roll(20 * DAY_NS - 1)
-    assert (counters.orders, counters.notional_atoms) == (2, 1_200)
-    counters.roll(20 * DAY_NS)
-    assert (counters.day, counters.orders, counters.notional_atoms) == (20, 0, 0)
 
 
 def test_entries_count_by_strategy_and_side_until_it_beats() -> None:
