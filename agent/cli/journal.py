@@ -41,11 +41,17 @@ def export(output: Output, run: str, out: Path) -> int:
     return output.show(work("agent.session.journal", "export")(JournalRequest(run=run, out=out), output.say))
 
 
-@agent_command("why", schema="journal-why", examples=("mev-agent journal why RUN 9f3c51a0b2d4",))
+@agent_command(
+    "why", schema="journal-why", examples=("mev-agent journal why RUN 9f3c51a0b2d4", "mev-agent journal why RUN 1204.0")
+)
 @click.argument("run")
-@click.argument("subject", metavar="ID")
+@click.argument("subject", metavar="DECISION")
 def why(output: Output, run: str, subject: str) -> int:
-    """Tell which events led to an effect."""
+    """Tell which events led to a decision.
+
+    DECISION is the id of an opportunity, a bundle or an order, or its beginning; or an event's sequence and the index
+    of one of its effects.
+    """
     return output.show(work("agent.session.journal", "why")(JournalRequest(run=run, subject=subject), output.say))
 
 

@@ -52,8 +52,9 @@ class Keeper:
         self._disk = disk
         self._settings = settings
         self._number = number
-        self._file = file
-        self._retired: list[StoredFile] = []
+        self._files: tuple[StoredFile, ...] = (file,)
+        """The present segment's, behind those that are full and not synced yet."""
+        self._rolling = threading.Lock()
         self._spare: tuple[StoredFile, MappedBytes] | None = None
         self._written = written
         self._on_failure = on_failure
@@ -91,8 +92,9 @@ class Keeper:
         if self._spare is None:
             return None
         file, mapped = self._spare
-        self._retired.append(self._file)
-        self._spare, self._file = None, file
+        with self._rolling:
+            self._files = (*self._files, file)
+        self._spare = None
         self._number += 1
         return file, mapped
 
@@ -110,17 +112,18 @@ class Keeper:
         with self._syncing:
             # The sequence before the files: a roll in between adds a file, which is then synced for nothing.
             sequence, _ = self._written()
-            retired = list(self._retired)
+            files = self._files
             if self.failure is not None or sequence <= self.synced:
                 return
             try:
-                for file in (*retired, self._file):
+                for file in files:
                     file.sync()
             except OSError as error:
                 self.fail(f"sync: {error.strerror or error}")
                 return
-            for file in retired:
-                self._retired.remove(file)
+            with self._rolling:
+                self._files = self._files[len(files) - 1 :]
+            for file in files[:-1]:
                 file.close()
             self.synced = sequence
             self._release(sequence)
@@ -185,9 +188,8 @@ class Keeper:
         for thread in self._threads:
             thread.join()
         with self._preparing, self._syncing:
-            for file in self._retired:
+            for file in self._files[:-1]:
                 file.close()
-            self._retired.clear()
             if self._spare is not None:
                 self._spare[0].close()
                 self._spare = None

@@ -1,19 +1,15 @@
 """Append records to a run's journal before their effects leave the process.
 
-Theory of operation. A segment is a file of fixed size whose blocks are on the disk before its first record, mapped into
-memory: to append is to copy some 300 bytes, and they are the kernel's before `event` or `effects` returns. That outlives
-the process. What must outlive the loss of power asks `when_synced`. The limit of a segment leaves a reserve: digest,
-closing record, or the record that says why the writer stopped, always fit. After any error the limit is -1, so that the
-one comparison on the fast path refuses everything from then on.
+Theory of operation. A record is the kernel's before `event` or `effects` returns, so it outlives the process. What must
+outlive the loss of power asks `when_synced`. A run begins with a segment of its own, whose header is synced before the
+constructor returns, and ends with `close`; a run that did not end so is settled by `agent.journal.recovery`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import threading
 from pathlib import Path
-from zlib import crc32
 
 import msgspec
 
@@ -23,57 +19,37 @@ from agent.core.effects.orders import Amend, Place
 from agent.core.events import Event
 from agent.core.events.control import JournalHealth
 from agent.errors import SetupError
+from agent.journal.appender import Appender
 from agent.journal.code import code_hash
-from agent.journal.errors import JournalFailed, JournalInUse, RecordTooLong
+from agent.journal.errors import JournalFailed, JournalInUse
 from agent.journal.keeper import Keeper, SyncedCallback
 from agent.journal.records import (
     CLOSE,
-    COVERED,
-    CRC,
     CUT,
-    DIGEST,
-    DIGEST_BYTES,
     EFFECTS,
     EVENT,
-    HALT,
-    HEADER_BYTES,
-    PAYLOAD_BYTES_MAX,
     RUN,
     STATE,
     Cut,
-    Halt,
     Run,
     State,
     encode_payload,
 )
 from agent.journal.retention import prune
-from agent.journal.schema import SCHEMA
 from agent.journal.segments import (
     FOLDER_NAME,
     NO_DIGEST,
     NO_HASH,
     OLD_FILE_NAME,
-    SEGMENT_HEADER_BYTES,
-    SegmentHeader,
-    segment_name,
     segment_numbers,
 )
-from agent.journal.settings import DEVNET, MILLISECOND_NS, Durability, JournalSettings
+from agent.journal.settings import DEVNET, Durability, JournalSettings
 from agent.journal.snapshots import Snapshot, hash_state, write_snapshot
 from agent.ports.disk import SYSTEM_DISK, Disk, Lock
 
 LOCK_NAME = "lock"
-RESERVE_BYTES = 2048
-HALT_REASON_MAX = 512
-DIGEST_EVERY = 256
-DIGEST_EVERY_NS = 100 * MILLISECOND_NS
-HASH_STEP_BYTES = 8192
-"""Hashed in steps of this size, so that no single append pays for a whole digest."""
 NEEDS_SYNC: frozenset[type] = frozenset({Place, Amend, Submit})
 """Effects that, with `power`, leave only when their record is on the disk. Everything else may leave at once."""
-
-_pack = COVERED.pack
-_pack_crc = CRC.pack
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +63,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     cut: Cut | None = None
 
 
-class JournalWriter:
+class JournalWriter(Appender):
     """One writer for one journal; every record gets the next sequence number, from 1."""
 
     def __init__(
@@ -114,12 +90,10 @@ class JournalWriter:
         self._lock = lock
         ending = continues or Ending(segment=0, sequence=0, crc=0, digest=NO_DIGEST, run_epoch=0)
         self.run_epoch = ending.run_epoch + 1
-        """Rises with each run of this journal and never repeats: ids are made of it."""
         self._config_hash, self._code_hash = config_hash, code_hash()
         self._number = ending.segment + 1
         self._sequence = ending.sequence
         self.digest = ending.digest
-        """Of everything up to the last digest record; who knows it can tell whether the past was rewritten."""
         self.digest_sequence = 0
         self._limit = -1
         self._crc = ending.crc
@@ -159,21 +133,6 @@ class JournalWriter:
             self.close()
             raise self._keeper.error(is_first=True)
         self._keeper.start()
-
-    @property
-    def path(self) -> Path:
-        """The present segment."""
-        return self.folder / segment_name(self._number)
-
-    @property
-    def sequence(self) -> int:
-        """Of the last record."""
-        return self._sequence
-
-    @property
-    def crc(self) -> int:
-        """Of the last record; it covers every one before."""
-        return self._crc
 
     @property
     def synced_sequence(self) -> int:
@@ -345,111 +304,6 @@ class JournalWriter:
         self._file.sync()
         self._disk.sync_folder(self.folder)
         self._disk.sync_folder(folder)
-
-    def _open_segment(self, monotonic_ns: int, wall_ns: int) -> None:
-        header = SegmentHeader(
-            run_epoch=self.run_epoch,
-            segment=self._number,
-            first_sequence=self._sequence + 1,
-            wall_ns=wall_ns,
-            config_hash=self._config_hash,
-            code_hash=self._code_hash,
-            previous_crc=self._crc,
-            previous_digest=self.digest,
-        )
-        self._map[0:SEGMENT_HEADER_BYTES] = header.encode()
-        self._crc = header.crc
-        self._end = SEGMENT_HEADER_BYTES
-        self._start_digest(0)
-        self._digest_due_ns = monotonic_ns + DIGEST_EVERY_NS
-        self._limit = self.settings.segment_bytes - RESERVE_BYTES
-        if self._keeper.failure is not None:
-            self._limit = -1
-
-    def _append(self, kind: int, payload: bytes, monotonic_ns: int, wall_ns: int) -> int:
-        start = self._end
-        end = start + HEADER_BYTES + len(payload)
-        if end > self._limit:
-            self._make_room(len(payload), monotonic_ns, wall_ns)
-            start = self._end
-            end = start + HEADER_BYTES + len(payload)
-        sequence = self._sequence
-        synced = self._keeper.synced
-        if synced == sequence:
-            self._unsynced_since_ns = monotonic_ns
-        sequence += 1
-        previous = self._crc
-        covered = _pack(len(payload), kind, SCHEMA, 0, sequence, synced, monotonic_ns, wall_ns, previous)
-        crc = crc32(payload, crc32(covered, previous))
-        self._map[start:end] = covered + _pack_crc(crc) + payload
-        self._crc = crc
-        self._end = end
-        self._sequence = sequence
-        self._monotonic_ns = monotonic_ns
-        self._wall_ns = wall_ns
-        if end > self._hash_due:
-            self._hash_written()
-        if sequence >= self._digest_due or monotonic_ns >= self._digest_due_ns:
-            self._write_digest(monotonic_ns, wall_ns)
-        return sequence
-
-    def _append_reserved(self, kind: int, payload: bytes, monotonic_ns: int, wall_ns: int) -> None:
-        """Into the reserve, if need be."""
-        limit, self._limit = self._limit, self.settings.segment_bytes
-        self._append(kind, payload, monotonic_ns, wall_ns)
-        self._limit = limit
-        if self._keeper.failure is not None:
-            self._limit = -1
-
-    def _make_room(self, length: int, monotonic_ns: int, wall_ns: int) -> None:
-        """Go on in the next segment. Raises JournalFailed where there is none, and RecordTooLong."""
-        if self._keeper.failure is not None or not self._is_open:
-            raise self._keeper.error()
-        longest = min(
-            PAYLOAD_BYTES_MAX, self.settings.segment_bytes - RESERVE_BYTES - SEGMENT_HEADER_BYTES - HEADER_BYTES
-        )
-        if length > longest:
-            raise RecordTooLong(length=length, length_max=longest, path=str(self.path))
-        self._write_digest(monotonic_ns, wall_ns)
-        taken = self._keeper.roll()
-        if taken is None:
-            reason = self._keeper.shortage or self._keeper.failure or "no room"
-            self._append_reserved(
-                HALT, encode_payload(Halt(reason.encode()[:HALT_REASON_MAX].decode(errors="ignore"))),
-                monotonic_ns, wall_ns,
-            )  # fmt: skip
-            self._keeper.sync()
-            self._keeper.fail(reason)
-            raise self._keeper.error(is_first=True)
-        self._file, self._map = taken
-        self._number += 1
-        self._open_segment(monotonic_ns, wall_ns)
-
-    def _start_digest(self, offset: int) -> None:
-        self._hash = hashlib.blake2b(self.digest, digest_size=DIGEST_BYTES)
-        self._hashed = offset
-        self._hash_due = offset + HASH_STEP_BYTES
-        self._digest_due = self._sequence + DIGEST_EVERY
-
-    def _hash_written(self) -> None:
-        self._hash.update(self._map[self._hashed : self._end])
-        self._hashed = self._end
-        self._hash_due = self._end + HASH_STEP_BYTES
-
-    def _write_digest(self, monotonic_ns: int, wall_ns: int) -> None:
-        self._hash_written()
-        digest = self._hash.digest()
-        self._digest_due = self._sequence + DIGEST_EVERY
-        self._digest_due_ns = monotonic_ns + DIGEST_EVERY_NS
-        self._append_reserved(DIGEST, digest, monotonic_ns, wall_ns)
-        self.digest, self.digest_sequence = digest, self._sequence
-        self._start_digest(self._end)
-
-    def _written(self) -> tuple[int, int]:
-        return self._sequence, self._end
-
-    def _refuse(self) -> None:
-        self._limit = -1
 
     def _prune(self) -> None:
         prune(self.folder, self._disk, self.settings.retain_bytes)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 
 from agent.errors import SetupError
@@ -17,8 +16,9 @@ from agent.journal.export import content_of, kind_of, record_object
 from agent.journal.export import export as write_export
 from agent.journal.machine import make_core
 from agent.journal.reader import JournalReader
-from agent.journal.records import CLOSE, DIGEST, Record
+from agent.journal.records import CLOSE, Record
 from agent.journal.replay import Replay
+from agent.journal.why import why as chain_of
 from agent.requests import Answer, JournalRequest, ReplayRequest, Say
 
 RUNS_FOLDER = Path("runs")
@@ -70,30 +70,17 @@ def tail(request: JournalRequest, say: Say) -> Answer:
 
 
 def why(request: JournalRequest, say: Say) -> Answer:
-    """Every record that names `subject`, an id or the beginning of one, in order: events, and what they led to."""
-    found = [record for record in open_run(request.run).records() if names(record, request.subject)]
-    if not found:
+    """The chain of events that led to a decision: named by an id, or by `sequence.index` of the effect."""
+    links = chain_of(open_run(request.run), request.subject)
+    if not links:
         return Answer(data=[], text=f"no record names {request.subject}", exit_code=1)
     return Answer(
-        data=[record_object(record) for record in found],
-        text="\n".join(line(record, of=request.subject) for record in found),
+        data=[
+            {**record_object(link.record), "content": link.content, "is_cause": link.is_cause, "indexes": link.indexes}
+            for link in links
+        ],
+        text="\n".join(line(link.record, link.content) for link in links),
     )
-
-
-def names(record: Record, subject: str) -> bool:
-    return bool(subject) and any(word.startswith(subject) for word in words(json.loads(content_of(record))))
-
-
-def words(value: object) -> Iterator[str]:
-    """Every text in a record."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from words(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from words(item)
 
 
 def export(request: JournalRequest, say: Say) -> Answer:
@@ -139,18 +126,17 @@ def replay(request: ReplayRequest, say: Say) -> Answer:
     )
 
 
-def line(record: Record, *, of: str = "") -> str:
-    """A record for a person's eyes, with everything that is not empty; of several effects only those that name `of`."""
-    content = json.loads(content_of(record))
-    if record.type == DIGEST:
-        return f"{record.sequence:>8}  {kind_of(record):<7}  {content}"
+def line(record: Record, content: object = None) -> str:
+    """A record for a person's eyes, with everything that is not empty; `content` instead of its own, where given."""
+    if content is None:
+        content = json.loads(content_of(record))
     steps = content if isinstance(content, list) else [content]
-    if of:
-        steps = [step for step in steps if any(word.startswith(of) for word in words(step))]
     return f"{record.sequence:>8}  {kind_of(record):<7}  " + "  |  ".join(map(_step, steps))
 
 
-def _step(step: dict[str, object]) -> str:
+def _step(step: object) -> str:
+    if not isinstance(step, dict):
+        return str(step)
     shown = [str(step.get("type", ""))]
     for name, value in step.items():
         if name != "type" and value not in (None, "", [], {}):

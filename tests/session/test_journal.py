@@ -15,7 +15,7 @@ from agent.core.events import Stamp
 from agent.core.events.control import HaltAsked
 from agent.core.step import Core
 from agent.engine.settings import HuntSettings
-from agent.errors import SetupError
+from agent.errors import SetupError, UsageError
 from agent.journal.errors import UnknownFormat
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
@@ -76,15 +76,29 @@ def test_the_tail_is_the_last_records(run: str) -> None:
     assert everything[0]["kind"] == "run"
 
 
-def test_why_gives_every_record_of_one_opportunity_and_no_other(run: str) -> None:
+def test_why_gives_what_led_to_it_and_nothing_else(run: str) -> None:
     found = why(JournalRequest(run=run, subject=FOUND.id), say)
     assert found.exit_code == 0
-    kinds = [row["kind"] for row in found.data]
-    assert kinds.count("event") == 2 and "effects" in kinds
-    assert all(FOUND.id in json.dumps(row["content"]) for row in found.data)
+    assert [(row["kind"], row["is_cause"]) for row in found.data] == [
+        ("event", False),
+        ("effects", False),
+        ("event", False),
+        ("effects", False),
+    ]
     assert all(FOUND.id in line for line in found.text.splitlines())
     assert f"execute id={FOUND.id}" in found.text
     assert why(JournalRequest(run=run, subject="nothing-like-it"), say).exit_code == 1
+
+
+def test_why_of_a_place_ends_at_the_decision(run: str) -> None:
+    decisions = why(JournalRequest(run=run, subject=FOUND.id), say).data
+    executed = decisions[2]["sequence"]
+    found = why(JournalRequest(run=run, subject=f"{executed}.0"), say)
+    assert found.data == [{**row, "indexes": row["indexes"]} for row in decisions]
+    earlier = why(JournalRequest(run=run, subject=f"{decisions[0]['sequence']}.0"), say)
+    assert earlier.data == decisions[:2]
+    with pytest.raises(UsageError, match="no effect 7"):
+        why(JournalRequest(run=run, subject=f"{executed}.7"), say)
 
 
 def test_the_export_holds_every_record_and_leaves_no_partial_file(run: str, tmp_path: Path) -> None:
