@@ -84,7 +84,7 @@ class RealNetwork:
             raise SetupError(
                 f"cannot reach {host}: {what}", where=host, hint="check the address and the network"
             ) from None
-        return received.socket_of(transport)
+        return _Socket(transport)
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float
@@ -143,7 +143,6 @@ class _Socket:
         self._transport = transport
         self._waiting_bytes = transport.underlying_transport.get_write_buffer_size
         self._socket = transport.underlying_transport.get_extra_info("socket")
-        _set_options(self._socket)
 
     def send(self, data: bytes) -> bool:
         transport = self._transport
@@ -178,8 +177,9 @@ class _Listener(WSListener):
         self._reason = ""
         self._is_told = False
 
-    def socket_of(self, transport: WSTransport) -> _Socket:
-        return _Socket(transport)
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        # Here and not after the handshake's return: by then the peer may have closed it again.
+        _set_options(transport.underlying_transport.get_extra_info("socket"))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.payload_size > _CONTROL_BYTES_MAX and frame.fin and not self._fragments:

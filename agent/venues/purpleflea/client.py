@@ -93,6 +93,8 @@ class PurpleFleaClient:
         self._live_since_ns: int | None = None
         self._early: list[bytes] | None = None
         """Frames that came before the handshake's caller had the socket: what they cause could not be sent yet."""
+        self._early_close: tuple[int | None, str] | None = None
+        """The end, where it came that early, too."""
         self._failure: BaseException | None = None
         self._received_ns = self._decoded_ns = 0
 
@@ -191,6 +193,9 @@ class PurpleFleaClient:
             self._give_up()
 
     def on_close(self, code: int | None, reason: str) -> None:
+        if self._early is not None:
+            self._early_close = (code, reason)
+            return
         self._socket = None
         self._ended.set()
         events = self.protocol.closed(code, "stopped" if self._stopping.is_set() else reason)
@@ -207,29 +212,36 @@ class PurpleFleaClient:
             headers["X-Session-Resume"] = self.protocol.resume
         # The protocol must be ready for frames that come with the answer to the handshake.
         self.protocol.opened(self._monotonic_ns(), self._wall_ns())
-        self._early = []
+        self._early, self._early_close = [], None
         try:
             socket = await self._network.open_websocket(
                 self._url, headers=headers, listener=self, timeout_s=self._connect_within_s
             )
         except ProtocolError as error:
+            self._early = None
             return self._refused(error)
         except SetupError as error:
+            self._early = None
             self.last_problem = error.message
             self._tell(self.protocol.closed(None, error.message))
             return 0
-        early, self._early = self._early, None
-        if not self._ended.is_set():
-            self._socket = socket
-            self.connections += 1
-            for data in early:
-                self.on_frame(data)
-            if self._stopping.is_set():
-                socket.close()
-        await self._watch(socket)
+        self._catch_up(socket)
+        await self._watch()
         return 0
 
-    async def _watch(self, socket: WebSocket) -> None:
+    def _catch_up(self, socket: WebSocket) -> None:
+        """The connection can be sent on: take what came before that, in its order."""
+        self._socket = socket
+        self.connections += 1
+        early, self._early = self._early or [], None
+        for data in early:
+            self.on_frame(data)
+        if self._early_close is not None:
+            self.on_close(*self._early_close)
+        elif self._stopping.is_set():
+            socket.close()
+
+    async def _watch(self) -> None:
         """Let time pass for the protocol until the connection ends."""
         while not self._ended.is_set():
             wait_ns = self.protocol.next_deadline_ns - self._monotonic_ns()
