@@ -60,6 +60,8 @@ def written(name: str, value: Any) -> str:
         "relay_identity": '"keystore:relay1"',
         "executor": '"0x0000000000000000000000000000000000000000"',
         "api_key": '"file:/run/credentials/purpleflea_api_key"',
+        "guard_key": '"file:/run/credentials/purpleflea_guard_key"',
+        "key_id": '"key_0123456789ab"',
         "paths": '[{ name = "time", path = "/v1/time" }]',
         "endpoints": '[{ name = "local", url = "http://127.0.0.1:9000" }]',
     }
