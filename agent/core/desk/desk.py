@@ -41,7 +41,6 @@ from agent.core.events.orders import (
     PlaceRequested,
     SessionDown,
     SessionUp,
-    TradeBusted,
 )
 from agent.core.instruments import Side
 from agent.core.orders.orders import OwnOrders
@@ -112,7 +111,6 @@ class OrderDesk:
             AccountSnapshot: self._on_account,
             SessionUp: self._on_session_up,
             SessionDown: self._on_session_down,
-            TradeBusted: self._on_bust,
         }
 
     def step(self, event: Event, stamp: Stamp) -> list[Effect]:
@@ -240,12 +238,6 @@ class OrderDesk:
         self.orders.apply(event, stamp, out)
         if out.fills:
             self.state.markets.arrivals.add(stamp.seq, stamp.monotonic_ns)  # a strategy may decide on a fill
-        self.session.apply(event, stamp, out)
-        self._settling.settle(out, stamp)
-
-    def _on_bust(self, event: TradeBusted, stamp: Stamp, out: Outcome) -> None:
-        self.orders.apply(event, stamp, out)
-        self._settling.busted(event, stamp, out)
         self.session.apply(event, stamp, out)
         self._settling.settle(out, stamp)
 

@@ -36,6 +36,8 @@ class Settling:
             for applied in out.fills:
                 self._book(applied, stamp, out)
             self.value(stamp, out)
+        if out.busts:
+            self._busted(out, stamp)
         state = self._state
         if state.working:
             for effect in out.effects[:]:
@@ -46,14 +48,6 @@ class Settling:
             out.effects.extend(held)
         for code, detail in out.halts:
             self.halt(code, detail, stamp, out)
-
-    def busted(self, bust: TradeBusted, stamp: Stamp, out: Outcome) -> None:
-        """The order table accepted the bust: the books are counted anew."""
-        if not out.busts:
-            return
-        if not self._state.accounts.on_bust(bust, stamp):
-            self.halt("BUST_NOT_KEPT", f"trade {bust.trade_id} is too old to be counted anew", stamp, out)
-        self.value(stamp, out)
 
     def flowed(self, flow: Flow, stamp: Stamp, out: Outcome) -> None:
         """Money came or went."""
@@ -123,6 +117,20 @@ class Settling:
             if working.signal_id:
                 self._signals.filled(fill.client_order_id, fill.lots)
         self.positions(fill.symbol, stamp, out)
+
+    def _busted(self, out: Outcome, stamp: Stamp) -> None:
+        """The order table took trades back, or corrected them: the books are counted anew.
+
+        Not only for the event that says so: a bust that waited behind a gap comes with whatever closed it.
+        """
+        by_trade = {bust.trade_id: bust for bust in out.busts}  # both sides of a trade with ourselves are one
+        for bust in by_trade.values():
+            event = TradeBusted(
+                exec_seq=bust.exec_seq, trade_id=bust.trade_id, lots=bust.lots, price_ticks=bust.price_ticks, epoch=0
+            )
+            if not self._state.accounts.on_bust(event, stamp):
+                self.halt("BUST_NOT_KEPT", f"trade {bust.trade_id} is too old to be counted anew", stamp, out)
+        self.value(stamp, out)
 
     def _end_if_over(self, client_order_id: str, stamp: Stamp, out: Outcome) -> None:
         order = self._orders.get(client_order_id)

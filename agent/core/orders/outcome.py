@@ -24,6 +24,7 @@ class AppliedBust(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     owner: str
     client_order_id: str
+    exec_seq: int
     trade_id: str
     symbol: str
     side: Side

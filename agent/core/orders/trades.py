@@ -47,6 +47,7 @@ def bust(machine: Machine, event: TradeBusted, stamp: Stamp, out: Outcome) -> No
             AppliedBust(
                 owner=trade.owner,
                 client_order_id=trade.client_order_id,
+                exec_seq=event.exec_seq,
                 trade_id=event.trade_id,
                 symbol=trade.symbol,
                 side=trade.side,
