@@ -59,6 +59,10 @@ ERRORS: dict[str, Page] = {
         "The guard does not watch this run: it is halted, watches another, or still looks for what one left.",
         "`mev-agent status` shows which; after a halt a person resets it.",
     ),
+    "E_HALT_UNVERIFIED": Page(
+        "Everything was told to stop, and nobody has read yet that it did.",
+        "`mev-agent status` goes on asking; where no guard runs, start one with `mev-agent guard run`.",
+    ),
     "E_HALTED": Page("A breaker or the guard has stopped the agent.", "Find out why, then let a person reset it."),
     "E_JOURNAL_CODE": Page(
         "Other code wrote the journal, and its run did not end in good order.",

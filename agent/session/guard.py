@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent.errors import ConfigError, RiskRefused, SetupError
+from agent.errors import ConfigError, OutcomeUnknown, RiskRefused, SetupError
 from agent.guard import latch
 from agent.guard.configuration import Configuration, ConfigurationFault, load
 from agent.guard.control import ask
@@ -27,7 +27,7 @@ GUARD_FILE = Path(latch.__file__).with_name("__main__.py")
 CONFIG = Path("guard.toml")
 FOLDER = Path("runs") / "guard"
 """Where the guard of shadow and live runs lives; a devnet's run has one in its own folder."""
-HALTED, UNKNOWN = 6, 7
+HALTED = 6
 _SIGNED, _BAD_CONFIGURATION, _NO_NODE = 0, 3, 4
 _POLL_S = 0.05
 
@@ -73,7 +73,7 @@ def status(folder: Path | None, config: Path | None) -> Answer:
 def halt(folder: Path | None, config: Path | None, reason: str, wait_s: float, say: Say) -> Answer:
     """Stop everything: through each guard that answers, and by the latch where none does.
 
-    Exit 0 when every guard has verified by reads that nothing goes on, 7 where that is not known.
+    Raises OutcomeUnknown where no guard has verified by reads, in that time, that nothing goes on.
     """
     folders = _folders(folder, config)
     by = getpass.getuser()
@@ -92,11 +92,16 @@ def halt(folder: Path | None, config: Path | None, reason: str, wait_s: float, s
     else:
         _wait_verified(answering, wait_s)
     rows = [_row(each) for each in (*answering, *silent)]
-    is_known = all(row["is_verified"] for row in rows)
-    lines = [line for row in rows for line in _lines(row)]
-    if not is_known:
-        lines.append("not verified: nobody has yet read that nothing is live; `mev-agent status` goes on asking")
-    return Answer(data={"guards": rows}, text="\n".join(lines), mode="guard", exit_code=0 if is_known else UNKNOWN)
+    unseen = [row["folder"] for row in rows if not row["is_verified"]]
+    if unseen:
+        raise OutcomeUnknown(
+            "the latch is set, and nobody has read yet that nothing is live any more",
+            code="E_HALT_UNVERIFIED",
+            where=", ".join(unseen),
+            hint="`mev-agent status` goes on asking; without a guard, `mev-agent halt --config FILE` starts one to look",
+        )
+    text = "\n".join(line for row in rows for line in _lines(row))
+    return Answer(data={"guards": rows}, text=text, mode="guard")
 
 
 def reset(

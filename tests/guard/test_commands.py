@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -81,7 +82,7 @@ def test_halt_goes_through_the_guard(set_stage: SetStage, run_json: RunJson, sta
 
 def test_halt_without_a_guard_latches_and_cannot_say_more(tmp_path: Path, run_json: RunJson) -> None:
     ran = run_json("halt", "--folder", str(tmp_path / "guard"), "--wait", "0")
-    assert ran.code == 7
+    assert ran.code == 7 and ran.errors[0]["code"] == "E_HALT_UNVERIFIED"
     assert latch.is_set(tmp_path / "guard")
 
 
@@ -144,7 +145,7 @@ REASON = ("--reason", "venue was down, books agree")
 
 def test_a_reset_needs_a_person(set_stage: SetStage, run_json: RunJson, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = halted(set_stage)
-    monkeypatch.setattr(sys, "stdin", open(os.devnull))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     for words in ((), ("--yes-i-am-a-person", "yes"), ("--yes-i-am-a-person", "")):
         ran = run_json("guard", "reset", *at(stage), *REASON, *words)
         assert ran.code == 5 and ran.errors[0]["code"] == "E_RESET_REFUSED"
