@@ -105,7 +105,8 @@ def _recover(folder: Path, journal: Path, make: MakeMachine, disk: Disk, lock: L
         )
     cut = None if reader.torn is None else _cut(journal, reader.torn, disk)
     if header is None:
-        # The first header was torn, so nothing ever left behind it: the journal begins anew.
+        # The first header was torn or never written, so nothing ever left behind it: the journal begins anew.
+        _settle(journal, 0, disk)
         return Recovered(machine=None, ending=None, lock=lock)
     _settle(journal, header.segment, disk)
     ending = Ending(
@@ -198,7 +199,11 @@ def _cut(journal: Path, torn: Torn, disk: Disk) -> Cut:
 
 
 def _settle(journal: Path, last: int, disk: Disk) -> None:
-    """Sync what the last run may not have synced any more, and remove a segment it made ahead."""
+    """Write and sync again what the last run may not have synced any more, and remove a segment it made ahead.
+
+    To sync is not enough: after a sync that failed the kernel takes the pages for written, and a second one writes
+    nothing. Only a page that is written to is one to write.
+    """
     numbers = segment_numbers(journal, disk)
     for number in numbers:
         path = journal / segment_name(number)
@@ -207,6 +212,8 @@ def _settle(journal: Path, last: int, disk: Disk) -> None:
             continue
         file = disk.open(path)
         try:
+            if number >= last - 1:  # everything before was synced before the present segment was made
+                file.write_at(0, file.read_at(0, file.size).rstrip(b"\0"))
             file.sync()
         finally:
             file.close()

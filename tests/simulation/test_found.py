@@ -1,0 +1,124 @@
+"""Defects that worlds have found, each as the few calls that show it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from agent.core.desk.desk import OrderDesk
+from agent.core.events import Event, Stamp
+from agent.core.events import orders as events
+from agent.core.events.control import RunStarted, StrategyAlive
+from agent.core.events.market import InstrumentDefined
+from agent.core.instruments import OrderType, Side
+from agent.core.orders.order import NewOrder
+from agent.core.orders.orders import OwnOrders
+from agent.core.orders.outcome import Outcome
+from agent.core.orders.state import OrdersState, OrderTimes
+from agent.core.standing import Standing
+from agent.devnet.virtual.clock import Timeline, VirtualClock
+from agent.devnet.virtual.disk import VirtualDisk
+from agent.devnet.virtual.faults import Faults
+from agent.devnet.virtual.host import RUN_FOLDER
+from agent.devnet.virtual.market import BTC
+from agent.devnet.virtual.profile import Profile
+from agent.devnet.virtual.program import AgentProcess, AgentProgram, desk_settings
+from agent.devnet.virtual.randomness import Streams
+
+PROFILE = Profile(rates_ppm={})
+S = 1_000_000_000
+
+
+def stamp(seq: int, *, at_s: float = 0) -> Stamp:
+    return Stamp(seq, int(at_s * S), 1_772_582_400 * S + int(at_s * S))
+
+
+class Machine:
+    """A disk and what is started on it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        streams = Streams(seed)
+        self.disk = VirtualDisk(Faults({}, streams), streams["disk"])
+        self.clock = VirtualClock(Timeline())
+
+    def start(self) -> AgentProcess:
+        return AgentProgram().start(self.disk, self.clock, PROFILE)
+
+    def write(self, process: AgentProcess, *written: Event) -> None:
+        for event in written:
+            process.log.event(event, monotonic_ns=self.clock.monotonic_ns(), wall_ns=self.clock.wall_ns())
+
+
+def test_every_event_that_is_written_can_be_read_at_the_next_start() -> None:
+    machine = Machine()
+    first = machine.start()
+    machine.write(first, RunStarted(run_epoch=1), StrategyAlive("maker"))
+    machine.disk.kill_process()
+    assert machine.start().log.run_epoch == first.log.run_epoch + 1
+
+
+def test_a_first_segment_without_a_header_is_begun_anew() -> None:
+    machine = Machine()
+    machine.disk.make_folder(RUN_FOLDER / "journal")
+    machine.disk.create(RUN_FOLDER / "journal" / "0000000001.mvj", size=1 << 18)
+    machine.disk.kill_process()
+    assert machine.start().log.run_epoch == 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_a_failed_sync_left_out_is_written_again_before_it_is_called_durable(seed: int) -> None:
+    machine = Machine(seed)
+    process = machine.start()
+    machine.write(process, RunStarted(run_epoch=1), *[StrategyAlive(f"strategy {number}") for number in range(200)])
+    machine.disk.faults.rates_ppm = {"disk.sync_fails": 1_000_000}
+    process.log.work()
+    machine.disk.faults.calm()
+    machine.disk.kill_process()
+    machine.start()
+    machine.disk.lose_power()
+    machine.start()  # a record that was called durable and is gone would be refused as corruption
+
+
+def test_a_bust_that_waits_behind_a_gap_is_booked_when_the_gap_closes() -> None:
+    desk = OrderDesk(desk_settings(PROFILE), Standing(needs_guard=False))
+
+    def fill(exec_seq: int, trade_id: str) -> events.Fill:
+        return events.Fill(
+            exec_seq=exec_seq, symbol=BTC.symbol, client_order_id="x", order_id="v", trade_id=trade_id, side=Side.BUY,
+            lots=5, price_ticks=600_000, is_maker=False, fee=0, fee_currency="USDC", cum_lots=5, leaves_lots=0, epoch=1,
+        )  # fmt: skip
+
+    told: list[Event] = [
+        InstrumentDefined(BTC),
+        events.SessionUp(epoch=1, last_exec_seq=0, orders_per_s=10, cancels_per_s=10, max_open=9),
+        fill(1, "t1"),
+        events.TradeBusted(exec_seq=3, trade_id="t1", lots=0, epoch=1),
+        fill(2, "t2"),
+    ]
+    for seq, event in enumerate(told, 1):
+        desk.step(event, stamp(seq))
+    assert desk.state.accounts.lots(BTC.symbol) == 5
+    assert desk.orders.state.cursor == 3
+
+
+def test_a_new_run_asks_again_for_what_is_unknown() -> None:
+    times = OrderTimes()
+    orders = OwnOrders(OrdersState(run_epoch=1), times)
+    orders.apply(events.SessionUp(epoch=1, last_exec_seq=0, orders_per_s=9, cancels_per_s=9, max_open=9), stamp(1))
+    orders.session_live(stamp(2))
+    new = NewOrder(
+        strategy="s", symbol=BTC.symbol, side=Side.BUY, order_type=OrderType.LIMIT, lots=5, price_ticks=600_000
+    )
+    placed = orders.place(new, release=True, stamp=stamp(3)).placed
+    orders.timer("request:" + placed, stamp(4, at_s=1))
+    for asked in range(len(times.query_ns) + 2):
+        orders.timer("query:" + placed, stamp(5 + asked, at_s=2 + 6 * asked))
+    kept = msgspec.json.decode(msgspec.json.encode(orders.state), type=OrdersState)
+
+    again = OwnOrders(kept, times)
+    out = Outcome()
+    again.begin_run(2, stamp(20, at_s=0.1), out)
+    assert any(getattr(effect, "name", "") == f"unknown:{placed}" for effect in out.effects), "its escalation is armed"
+    again.apply(events.SessionUp(epoch=2, last_exec_seq=0, orders_per_s=9, cancels_per_s=9, max_open=9), stamp(21))
+    live = again.session_live(stamp(22, at_s=0.2))
+    assert any(getattr(effect, "client_order_id", "") == placed for effect in live.effects), "it is asked for"
