@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from agent.config.amounts import parse_amount
 from agent.eth.hexes import address_text, to_address
 from agent.eth.units import Address
+from agent.ports.network import is_loopback
 from agent.settings import Mode, Reference, Venue
 
 MAINNET_START_TOKENS = (
@@ -76,7 +77,7 @@ def _venue_url(schemes: tuple[str, str]) -> Callable[[object], object]:
         host = parts.hostname or ""
         if parts.scheme not in schemes or not host or parts.username is not None:
             raise _wrong(f"must be a URL ({' or '.join(schemes)}) without a user name")
-        if parts.scheme == schemes[0] and host not in ("localhost", "::1") and not host.startswith("127."):
+        if parts.scheme == schemes[0] and not is_loopback(host):
             raise _wrong(f"must be {schemes[1]}: plain text is for this machine alone")
         return value
 

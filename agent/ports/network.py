@@ -5,6 +5,7 @@ Callbacks instead of awaits on the WebSocket: what a frame causes is sent before
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -62,3 +63,11 @@ class Network(Protocol):
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float
     ) -> HttpAnswer:
         """One request, never repeated. Raises OutcomeUnknown where it may have arrived, SetupError where it cannot."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, where plain text and a key may go together."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import socket
 import struct
@@ -27,7 +26,7 @@ from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_conn
 from picows.common import WSHandshakeError
 
 from agent.errors import OutcomeUnknown, SetupError
-from agent.ports.network import HandshakeRefused, HttpAnswer, WebSocket, WebSocketListener
+from agent.ports.network import HandshakeRefused, HttpAnswer, WebSocket, WebSocketListener, is_loopback
 
 MESSAGE_BYTES_MAX = 1 << 20
 ANSWER_BYTES_MAX = 8 << 20
@@ -120,20 +119,13 @@ def safe_host(url: str, schemes: tuple[str, str]) -> str:
     host = parts.hostname or ""
     if parts.scheme not in schemes or not host or parts.username is not None:
         raise SetupError(f"not a URL of {' or '.join(schemes)}", where=host, hint="no user name stands in it, either")
-    if parts.scheme == schemes[0] and not _is_loopback(host):
+    if parts.scheme == schemes[0] and not is_loopback(host):
         raise SetupError(
             f"{parts.scheme} to {host} would send the key as plain text",
             where=host,
             hint=f"use {schemes[1]}; plain text is for this machine alone",
         )
     return host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Socket:
