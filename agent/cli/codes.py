@@ -46,6 +46,10 @@ ERRORS: dict[str, Page] = {
         "Correct each at the line that is named, then run `mev-agent config check`.",
     ),
     "E_DEFECT": Page("mev-agent itself is wrong.", "Report it with the crash file whose path is printed."),
+    "E_DRILL": Page(
+        "The agent of a drill did not come so far as to trade.",
+        "The message quotes its last words; run `mev-agent run` at the simulated venue first.",
+    ),
     "E_ENDPOINT_NOT_PRIVATE": Page(
         "An endpoint would carry bundles unencrypted over a network.",
         "Use https; plain http is for this machine alone.",

@@ -49,5 +49,6 @@ COMMANDS: dict[str, Entry] = {
     "config": Entry("agent.cli.config:command", "Show or check the configuration.", "Set up"),
     "deploy": Entry("agent.cli.deploy:command", "Deploy the executor contract; dry unless --broadcast.", "Set up"),
     "guard": Entry("agent.cli.guard:command", "Run or reset the kill switch.", "Set up"),
+    "drill": Entry("agent.cli.drill:command", "Rehearse the kill switch on a devnet.", "Set up"),
     "completion": Entry("agent.cli.completion:command", "Print the completion script of a shell.", "Set up"),
 }

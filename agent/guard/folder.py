@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 ARMED = "armed.json"
 VERIFIED = "verified.json"
+_RESERVE = "verified.reserve"
+_RESERVE_BYTES = 4096
 _LOCK = "guard.lock"
 
 
@@ -64,9 +66,19 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path / ARMED)
 
+    def take_reserve(self) -> None:
+        """Take the space of the last record while there is some. Raises OSError."""
+        write_padded(self.path / _RESERVE, b"", _RESERVE_BYTES)
+
     def note_verified(self, evidence: str, rungs: Any) -> None:
         """That everything the latch of this evidence stands for has stopped, by reads. Raises OSError."""
-        write_synced(self.path / VERIFIED, {"evidence": evidence, "rungs": rungs})
+        record = {"evidence": evidence, "rungs": rungs}
+        try:
+            write_synced(self.path / VERIFIED, record)
+        except OSError:
+            # A full disk: the space that was taken ahead is written over, and renaming needs none.
+            write_padded(self.path / _RESERVE, json.dumps(record).encode()[:_RESERVE_BYTES], _RESERVE_BYTES)
+            os.rename(self.path / _RESERVE, self.path / VERIFIED)
 
     def is_verified(self, evidence: str) -> bool:
         return is_verified(self.path, evidence)
@@ -92,7 +104,18 @@ def read_object(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {}
 
 
+def write_padded(path: Path, record: bytes, size: int) -> None:
+    """The record and spaces, over what the file has already: where it has that size, nothing new is needed."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.pwrite(descriptor, record.ljust(size), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_synced(path: Path, content: Any) -> None:
+    """The whole record or the one before it, whatever happens. Raises OSError."""
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

@@ -57,8 +57,7 @@ class Guard:
     def start(self) -> None:
         """Read the truth once, then begin; a latch or an arming that nobody ended is a trip at once."""
         venue, chain = self.configuration.venue, self.configuration.chain
-        with contextlib.suppress(OSError):
-            latch.take_reserve(self.folder.path)
+        self._take_reserves()
         if venue is not None:
             self._reader = Reader(Account(venue, self.folder.path), self._truths.put)
             self._reader.read_once()
@@ -82,6 +81,11 @@ class Guard:
                 self.watch.stop(str(held["code"]), str(held.get("detail", "")))
             else:
                 self.trip("latch_found", "the latch stood before the guard began")
+
+    def _take_reserves(self) -> None:
+        with contextlib.suppress(OSError):
+            latch.take_reserve(self.folder.path)
+            self.folder.take_reserve()
 
     @property
     def is_latched(self) -> bool:
@@ -227,8 +231,7 @@ class Guard:
         """A person has reset the latch: the next agent may come."""
         self._dismantle()
         self._unlink()
-        with contextlib.suppress(OSError):
-            latch.take_reserve(self.folder.path)
+        self._take_reserves()
         self.watch = Watch(self.configuration.limits)
         self.log("reset")
 

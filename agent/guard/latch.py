@@ -15,11 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from agent.guard.folder import write_padded
+
 LATCH = "latch"
 RESERVE = "latch.reserve"
 MUST_REDUCE = "reduce_only"
 """Left by a reset: the next run may only reduce."""
-RESERVE_BYTES = 4096
+RESERVE_BYTES = 16_384
 
 
 def is_set(folder: Path) -> bool:
@@ -35,13 +37,7 @@ def is_set(folder: Path) -> bool:
 
 def take_reserve(folder: Path) -> None:
     """Take the latch's space while there is some. Raises OSError."""
-    path = folder / RESERVE
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, b" " * RESERVE_BYTES)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_padded(folder / RESERVE, b"", RESERVE_BYTES)
 
 
 def set_latch(folder: Path, *, code: str, detail: str, by: str, evidence: bytes = b"", facts: Any = None) -> bool:
@@ -90,12 +86,7 @@ def _write_new(path: Path, record: bytes) -> None:
 
 def _from_reserve(folder: Path, record: bytes) -> None:
     try:
-        descriptor = os.open(folder / RESERVE, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.pwrite(descriptor, record[:RESERVE_BYTES].ljust(RESERVE_BYTES), 0)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        write_padded(folder / RESERVE, record[:RESERVE_BYTES], RESERVE_BYTES)
         # Needs neither a block nor an inode. Another latch of this very moment would lose its reason, not its effect.
         os.rename(folder / RESERVE, folder / LATCH)
     except OSError:

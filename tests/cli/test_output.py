@@ -34,6 +34,7 @@ ENOUGH: dict[str, list[str]] = {
     "doctor": ["--set", "nonsense=1"],
     "guard run": ["--nonsense"],
     "guard reset": ["--nonsense"],
+    "drill kill": ["--nonsense"],
 }
 
 
