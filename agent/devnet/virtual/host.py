@@ -39,6 +39,7 @@ NS_PER_S = 1_000_000_000
 VENUE_URL = "wss://venue.test/ws"
 WAKE_NS = 200_000
 """A thread that was woken runs within this."""
+SNAPSHOT_NS = 2 * NS_PER_S
 BEAT_NS = 100 * NS_PER_MS
 SILENCE_NS = 3 * NS_PER_S
 HELLO_NS = 2 * NS_PER_S
@@ -86,7 +87,7 @@ class Started(Protocol):
     def log(self) -> JournalWriter: ...
     @property
     def placed_ids(self) -> frozenset[str]:
-        """Ids of every order that the journal says was let out."""
+        """Ids of every order that the journal says was let out, in the part that was asked for."""
 
     @property
     def replayed_hash(self) -> str:
@@ -104,14 +105,14 @@ class Started(Protocol):
     def order(self, client_order_id: str) -> Order | None: ...
     def position_lots(self, symbol: str) -> int: ...
     def cash_atoms(self) -> int: ...
-    def state_hash(self) -> str: ...
-    def state_bytes(self) -> int: ...
+    def state(self) -> bytes: ...
 
 
 class Program(Protocol):
     """How the agent starts on a machine. `start` raises agent.errors.SetupError where the disk does not let it."""
 
-    def start(self, disk: VirtualDisk, clock: VirtualClock, profile: Profile) -> Started: ...
+    def start(self, disk: VirtualDisk, clock: VirtualClock, profile: Profile, *, above: int = 0) -> Started:
+        """`above`: the record from which on `placed_ids` are wanted."""
 
 
 class _WatchedBrain:
@@ -201,6 +202,7 @@ class Host:
         self._failures_to_connect = 0
         self._stalled_until_ns = 0
         self._last_offset_ns = 0
+        self._read_up_to = 0
         self._is_woken = False
         self._disk_busy_until_ns = 0
 
@@ -214,8 +216,9 @@ class Host:
     def boot(self, *, is_reset: bool = False) -> None:
         """Start a process; `is_reset`: a person took a halt back. Raises what the program raises."""
         self.incarnation += 1
-        self.started = started = self._program.start(self.disk, self.clock, self._profile)
+        self.started = started = self._program.start(self.disk, self.clock, self._profile, above=self._read_up_to)
         self._witness.on_started()
+        self._read_up_to = started.log.sequence
         self.stepper = Stepper(
             _WatchedBrain(started.brain, self._witness),
             _DyingLog(started.log, self._maybe_die),
@@ -237,6 +240,8 @@ class Host:
         self._later(PING_NS, self._ping)
         self._is_woken = False
         self._work_regularly()
+        if self._profile.has_snapshots:
+            self._later(SNAPSHOT_NS, self._snapshot)
 
     def _beat(self) -> None:
         self._later(BEAT_NS, self._beat)
@@ -413,6 +418,19 @@ class Host:
         assert self.started is not None
         self._work()
         self._later(self.started.log.settings.sync_every_ns, self._work_regularly)
+
+    def _snapshot(self) -> None:
+        """Write the whole state, so that the next start need not replay what led to it."""
+        assert self.started is not None
+        try:
+            self.started.log.snapshot(
+                self.started.state(), monotonic_ns=self.clock.monotonic_ns(), wall_ns=self.clock.wall_ns()
+            )
+        except Exception as error:  # noqa: BLE001 - the world judges whether the process may end so
+            self._witness.on_broken(error)
+            self.kill(f"{type(error).__name__}: {error}")
+            return
+        self._later(SNAPSHOT_NS, self._snapshot)
 
     def _work(self) -> None:
         """Sync, unless the disk is slow: then nothing else is synced meanwhile."""

@@ -24,6 +24,7 @@ from agent.core.orders.table import FINAL, OrderState
 from agent.devnet.virtual.venue import DEPOSIT_ATOMS
 from agent.errors import SetupError
 from agent.journal.errors import CorruptJournal, Diverged, JournalFailed
+from agent.journal.snapshots import hash_state
 
 if TYPE_CHECKING:
     from agent.devnet.virtual.world import World
@@ -66,6 +67,8 @@ class Oracles:
         """Monotonic time of the last book the agent was given, by symbol; None while it was told not to trust it."""
         self.market_seq = 0
         """Journal sequence of the last market event."""
+        self._confirmed: set[str] = set()
+        """Orders whose record a start has found, and thereby made durable."""
         self._state_at_death: str | None = None
 
     # While it runs
@@ -147,7 +150,7 @@ class Oracles:
         self._state_at_death = None
         # Between an event's record and its step the journal is ahead; without power it may be behind.
         if started is not None and reason not in ("behind the event's record", "loss of power"):
-            self._state_at_death = started.state_hash()
+            self._state_at_death = hash_state(started.state())
 
     def on_started(self) -> None:
         """A process has read the journal of the one before."""
@@ -155,8 +158,9 @@ class Oracles:
         assert started is not None
         if not self._world.may_lose_tail:
             for client_order_id, place in self._sent_places.items():
-                if client_order_id not in started.placed_ids:
+                if client_order_id not in started.placed_ids and client_order_id not in self._confirmed:
                     self._world.find("O6", f"an order was sent and its record is gone: {place}")
+        self._confirmed.update(started.placed_ids)
         if self._state_at_death is not None and started.replayed_hash not in ("", self._state_at_death):
             self._world.find("O9", "the replay ends in another state than the process that died was in")
         self._book_ns.clear()
@@ -227,7 +231,7 @@ class Oracles:
         cash_atoms = DEPOSIT_ATOMS + world.ledger.cash_atoms
         if agent.cash_atoms() != cash_atoms:
             world.find("O3", f"{agent.cash_atoms()} atoms of cash here, {cash_atoms} in truth")
-        if (size := agent.state_bytes()) > STATE_BYTES_MAX:
+        if (size := len(agent.state())) > STATE_BYTES_MAX:
             world.find("O10", f"the state takes {size} bytes")
 
     def nth_live(self, nth: int) -> str | None:

@@ -45,7 +45,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     acks_tell_result: bool = True
     asks_twice: bool = False
     """A status question also goes out over HTTP, whose answer may overtake, and may outlive the connection."""
-    calls_per_s: int = 8
+    has_snapshots: bool = False
+    calls_per_s: int = 12
     """Wishes of the workload a second."""
 
     def calmed(self) -> Profile:
@@ -70,6 +71,7 @@ def draw(streams: Streams, name: Name = "swarm") -> Profile:
         latency_mean_ns=stream.choice((0, NS_PER_MS // 5, 2 * NS_PER_MS, 30 * NS_PER_MS)),
         acks_tell_result=stream.random() < 0.5,
         asks_twice=stream.random() < 0.4,
+        has_snapshots=stream.random() < 0.7,
         calls_per_s=stream.choice((4, 12, 12, 40)),
     )
 

@@ -48,11 +48,8 @@ class AgentProcess:
         assert self.brain.desk is not None
         return self.brain.desk
 
-    def state_hash(self) -> str:
-        return hash_state(self.brain.state())
-
-    def state_bytes(self) -> int:
-        return len(self.brain.state())
+    def state(self) -> bytes:
+        return self.brain.state()
 
     @property
     def is_live(self) -> bool:
@@ -82,13 +79,13 @@ class AgentProcess:
 class AgentProgram:
     """Starts processes with the agent's core and journal."""
 
-    def start(self, disk: VirtualDisk, clock: VirtualClock, profile: Profile) -> AgentProcess:
+    def start(self, disk: VirtualDisk, clock: VirtualClock, profile: Profile, *, above: int = 0) -> AgentProcess:
         desk = desk_settings(profile)
         recovered = recover(RUN_FOLDER, make_core, disk=disk)
         placed_ids: frozenset[str] = frozenset()
         state = None
         if isinstance(recovered.machine, CoreMachine):
-            placed_ids = frozenset(_placed_ids(disk))
+            placed_ids = frozenset(_placed_ids(disk, above))
             state = recovered.machine.core.state()
         log = recovered.begin(
             RUN_FOLDER,
@@ -127,9 +124,9 @@ def journal_settings(profile: Profile) -> JournalSettings:
     )
 
 
-def _placed_ids(disk: VirtualDisk) -> Iterator[str]:
-    """Ids of every order that the journal says was let out."""
-    for record in JournalReader(RUN_FOLDER, disk=disk).records():
+def _placed_ids(disk: VirtualDisk, above: int) -> Iterator[str]:
+    """Ids of every order that the journal says was let out behind this record."""
+    for record in JournalReader(RUN_FOLDER, disk=disk).records(above=above):
         if record.type == EFFECTS:
             for effect in decode_effects(record, path=""):
                 if isinstance(effect, Place):
