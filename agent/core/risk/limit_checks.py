@@ -26,21 +26,20 @@ def duplicate(view: CheckView, exposure: Exposure) -> Refusal | None:
 
 
 def collar(view: CheckView, exposure: Exposure) -> Refusal | None:
-    """11. A price near the middle, the last trade and the touch, and within the venue's band."""
+    """11. A price near the middle and the last trade, and within the venue's band.
+
+    A buy within the collar of the middle is within that of the ask as well, which lies higher; a sale mirrored.
+    """
     book, price_ticks, collar_ppm = view.book, view.order.price_ticks, view.profile.collar_ppm
     assert book is not None and view.instrument is not None
-    bid_ticks, ask_ticks, last_ticks = book.best_bid_ticks, book.best_ask_ticks, book.last_trade_ticks
-    if view.order.side is Side.BUY:
-        is_beyond = (price_ticks - ask_ticks) * PPM > collar_ppm * ask_ticks
-    else:
-        is_beyond = (bid_ticks - price_ticks) * PPM > collar_ppm * bid_ticks
+    total_ticks, last_ticks = book.best_bid_ticks + book.best_ask_ticks, book.last_trade_ticks
+    # Without a last trade its collar holds no price.
     if (
-        is_beyond
-        or abs(2 * price_ticks - bid_ticks - ask_ticks) * PPM > collar_ppm * (bid_ticks + ask_ticks)
-        # Without a last trade this is always so.
+        abs(2 * price_ticks - total_ticks) * PPM > collar_ppm * total_ticks
         or abs(price_ticks - last_ticks) * PPM > collar_ppm * last_ticks
     ):
-        return Code.PRICE_COLLAR, f"{price_ticks} at touch {bid_ticks}/{ask_ticks}, last trade {last_ticks} ticks"
+        touch = f"{book.best_bid_ticks}/{book.best_ask_ticks}"
+        return Code.PRICE_COLLAR, f"{price_ticks} at touch {touch}, last trade {last_ticks} ticks"
     band_ppm = view.instrument.price_band_bps * _PPM_PER_BPS
     if band_ppm and abs(price_ticks - view.mark_ticks) * PPM > band_ppm * view.mark_ticks:
         return Code.PRICE_COLLAR, f"{price_ticks} outside the venue's band around {view.mark_ticks} ticks"
@@ -86,7 +85,7 @@ def positions(view: CheckView, exposure: Exposure) -> Refusal | None:
     if exposure.side_value_atoms * _PPM2 > profile.position_ppm * scale:
         return Code.MAX_POSITION, f"{exposure.side_value_atoms} atoms, NAV {view.nav_ref_atoms}"
     long_atoms, short_atoms = _sides_atoms(view, exposure)
-    gross_atoms = view.gross_others_atoms + max(long_atoms, short_atoms, 0)
+    gross_atoms = view.gross_others_atoms + max(long_atoms, short_atoms)
     if gross_atoms * _PPM2 > profile.max_gross_ppm * scale:
         return Code.MAX_GROSS, f"{gross_atoms} atoms, NAV {view.nav_ref_atoms}"
     if view.order.side is Side.BUY:
@@ -125,7 +124,7 @@ def loss_budget(view: CheckView, exposure: Exposure) -> Refusal | None:
     """17. The day's loss with what a jump of prices could add to it. A day's profit widens nothing."""
     if exposure.is_reducing:
         return None
-    gross_atoms = view.gross_others_atoms + max(0, *_sides_atoms(view, exposure))
+    gross_atoms = view.gross_others_atoms + max(_sides_atoms(view, exposure))
     at_stake_ppm = max(0, view.day_loss_atoms) * PPM + gross_atoms * view.profile.gap_ppm
     if at_stake_ppm > view.profile.day_loss_ppm * view.day_start_atoms:
         return Code.LOSS_BUDGET, f"{-(-at_stake_ppm // PPM)} atoms, the day began with {view.day_start_atoms}"
@@ -167,15 +166,14 @@ def _value_atoms(view: CheckView) -> int:
 def _sides_atoms(view: CheckView, exposure: Exposure) -> tuple[int, int]:
     """What the position is worth, as a long one, if all buys fill, and as a short one, if all sells do.
 
-    A long is valued at the highest of the mark and the buys' limits, everything else at the mark.
+    A long is valued at the highest of the mark and the buys' limits, a short at the mark. For an order that does not
+    reduce, its own side is above nothing; the other may be below.
     """
     assert view.instrument is not None
     tick_value_atoms, mark_ticks = view.instrument.tick_value_atoms, view.mark_ticks
-    buy_ticks = mark_ticks
-    if exposure.max_long_lots > 0:
-        buy_ticks = max(mark_ticks, view.own_highest_bid_ticks)
-        if view.order.side is Side.BUY:
-            buy_ticks = max(buy_ticks, view.order.price_ticks)
+    buy_ticks = max(mark_ticks, view.own_highest_bid_ticks)
+    if view.order.side is Side.BUY:
+        buy_ticks = max(buy_ticks, view.order.price_ticks)
     return (
         exposure.max_long_lots * buy_ticks * tick_value_atoms,
         -exposure.max_short_lots * mark_ticks * tick_value_atoms,

@@ -164,22 +164,30 @@ def test_the_collar_around_middle_last_trade_and_touch(side: Side) -> None:
     assert code(changed(**order, book=a_book(last=0))) is Code.PRICE_COLLAR
 
 
-def test_the_collar_behind_the_touch() -> None:
-    """A wide book: within the collar of the middle, and still too far through the touch is refused where touch is near.
-
-    At 10,000 ppm around 10,000 a buy may pay 10,100; through an ask of 9,999 it may pay 10,098.99.
-    """
-    loose = msgspec.structs.replace(PASSING.profile, collar_ppm=10_000)
-    book = a_book(9_997, 9_999)
-    view = changed(profile=loose, book=book, order_type=OrderType.IOC)
-    assert code(changed(view, price_ticks=10_097)) is None
-    assert code(changed(view, price_ticks=10_098)) is Code.PRICE_COLLAR  # 9,998 · 1.01 = 10,097.98
+@given(
+    st.sampled_from(Side),
+    st.integers(1, 20_000),
+    st.integers(1, 500),
+    st.integers(0, 100_000),
+    st.integers(1, 30_000),
+)
+def test_within_the_collar_of_the_middle_is_within_that_of_the_touch(
+    side: Side, bid: int, spread: int, collar_ppm: int, price: int
+) -> None:
+    """So a buy is never let out above the ask and the collar, nor a sale below the bid less the collar."""
+    profile = msgspec.structs.replace(PASSING.profile, collar_ppm=collar_ppm)
+    book = a_book(bid, bid + spread, last=price)
+    order = changed(side=side, price_ticks=price, min_notional_atoms=0)
+    if code(changed(order, profile=profile, book=book)) is not Code.PRICE_COLLAR:
+        touch = bid + spread if side is Side.BUY else bid
+        assert side.sign * (price - touch) * 1_000_000 <= collar_ppm * touch
 
 
 def test_the_band_of_the_venue() -> None:
-    """10 bps of a mark of 10,000 are 10 ticks."""
-    at = changed(price_band_bps=10)
-    assert [code(changed(at, price_ticks=p)) for p in (9_989, 9_990, 10_010, 10_011)] == [
+    """500 bps of a mark of 10,000 are 500 ticks."""
+    loose = msgspec.structs.replace(PASSING.profile, collar_ppm=10**6)
+    at = changed(price_band_bps=500, profile=loose, order_type=OrderType.IOC)
+    assert [code(changed(at, price_ticks=p)) for p in (9_499, 9_500, 10_500, 10_501)] == [
         Code.PRICE_COLLAR,
         None,
         None,
@@ -244,8 +252,9 @@ class TestInEveryProfile:
         ]
 
     def test_gross_over_symbols(self, profile: Profile) -> None:
-        nav = least(10_000_000, profile.max_gross_ppm)
-        view = self.wide(profile, gross_others_atoms=9_900_000)
+        nav = 9_000_000 * 1_000_000 // profile.max_gross_ppm
+        assert nav * profile.max_gross_ppm == 9_000_000 * 1_000_000, "met exactly"
+        view = self.wide(profile, gross_others_atoms=8_900_000)
         assert [code(changed(view, nav_ref_atoms=n)) for n in (nav - 1, nav, nav + 1)] == [Code.MAX_GROSS, None, None]
 
     def test_gross_counts_the_larger_side(self, profile: Profile) -> None:
@@ -254,6 +263,27 @@ class TestInEveryProfile:
         view = self.wide(profile, reserved_sell_lots=30, gross_others_atoms=9_700_000, nav_ref_atoms=nav)
         assert code(view) is None
         assert code(changed(view, gross_others_atoms=9_700_001)) is Code.MAX_GROSS
+
+    @pytest.mark.parametrize(
+        ("changes", "net"),
+        [
+            ({"price_ticks": 9_990}, 100_000),
+            ({"price_ticks": 10_010}, 100_100),
+            ({"price_ticks": 9_990, "own_highest_bid_ticks": 10_020}, 100_200),
+            ({"price_ticks": 10_010, "position_lots": -30, "reserved_buy_lots": 25, "reserved_sell_lots": 1}, 50_050),
+            ({"side": Side.SELL, "price_ticks": 10_010, "own_highest_bid_ticks": 9_990}, 100_000),
+        ],
+    )
+    def test_a_long_is_valued_at_the_highest_that_may_be_paid(
+        self, profile: Profile, changes: dict[str, Any], net: int
+    ) -> None:
+        """And everything else at the mark: seen in the net, of which the others leave just so much."""
+        sign = changes.get("side", Side.BUY).sign
+        view = self.wide(profile, nav_ref_atoms=least(10**9, profile.max_net_ppm), **changes)
+        others = "net_long_others_atoms" if sign > 0 else "net_short_others_atoms"
+        left = 10**9 - net
+        assert code(changed(view, **{others: sign * left})) is None
+        assert code(changed(view, **{others: sign * (left + 1)})) is Code.MAX_NET
 
     @pytest.mark.parametrize(
         ("side", "others"), [(Side.BUY, "net_long_others_atoms"), (Side.SELL, "net_short_others_atoms")]
@@ -315,6 +345,11 @@ class TestFunds:
             None,
             None,
         ]
+
+    def test_a_rebate_is_no_money_yet(self) -> None:
+        paid = changed(base_free_lots=0, maker_fee_ppm=-500, taker_fee_ppm=-100, quote_free_atoms=99_999)
+        assert code(paid) is Code.INSUFFICIENT_FUNDS
+        assert code(changed(paid, quote_free_atoms=100_000)) is None
 
     def test_sold_from_what_is_held(self) -> None:
         view = changed(side=Side.SELL, position_lots=0, quote_free_atoms=0)

@@ -94,7 +94,9 @@ PASSING = CheckView(
     repeats=0,
 )
 IN_ORDER = frozenset(PlaceRequested.__struct_fields__)
-IN_INSTRUMENT = frozenset({"min_lots", "max_lots", "min_notional_atoms", "price_band_bps", "status"})
+IN_INSTRUMENT = frozenset(
+    {"min_lots", "max_lots", "min_notional_atoms", "price_band_bps", "status", "maker_fee_ppm", "taker_fee_ppm"}
+)
 IN_ACCOUNT = frozenset(AccountLimits.__struct_fields__)
 
 

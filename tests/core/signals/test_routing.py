@@ -180,6 +180,11 @@ def test_what_is_absent_is_refused_and_never_guessed(changes: dict[str, int]) ->
         select_order_type(**(given | changes), maker_rebate_ppm=0)
 
 
+def test_the_lowest_touch_there_is() -> None:
+    touch = {"urgency": 4, "bid_ticks": 1, "ask_ticks": 1, "filled_lots": 0, "target_lots": 1, "maker_rebate_ppm": 0}
+    assert select_order_type(**touch) is OrderType.LIMIT
+
+
 def test_the_bound_of_slippage_is_rounded_towards_the_middle() -> None:
     assert slippage_bound_ticks(Side.BUY, 99, 101, 15_000) == 101
     assert slippage_bound_ticks(Side.SELL, 99, 101, 15_000) == 99
