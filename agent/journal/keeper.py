@@ -88,7 +88,8 @@ class Keeper:
 
     def roll(self) -> tuple[StoredFile, MappedBytes] | None:
         """The next segment; the present one is synced and closed in the background. None where there is no room."""
-        self.prepare()
+        if self._spare is None:
+            self.prepare()
         if self._spare is None:
             return None
         file, mapped = self._spare
@@ -126,10 +127,11 @@ class Keeper:
             for file in files[:-1]:
                 file.close()
             self.synced = sequence
-            self._release(sequence)
+        self._release(sequence)
 
     def prepare(self) -> None:
-        """Make the next segment, if it is not there yet."""
+        """Make the next segment, if it is not there yet. Every segment before the present one is synced by then."""
+        self.sync()
         with self._preparing:
             if self._spare is not None or self.failure is not None or self._is_closed:
                 return

@@ -33,8 +33,7 @@ def prune(folder: Path, disk: Disk, retain_bytes: int) -> list[int]:
         if total <= retain_bytes or not 0 < firsts[following] <= oldest_needed:
             break
         disk.remove(folder / segment_name(number))
+        disk.sync_folder(folder)  # each by itself: a loss of power must not leave an older one without a newer
         total -= sizes[number]
         removed.append(number)
-    if removed:
-        disk.sync_folder(folder)
     return removed
