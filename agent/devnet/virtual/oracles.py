@@ -3,7 +3,7 @@
 O1 at most one order for a decision · O2 what the agent calls done is done, exactly so · O3 the agent's position and cash
 are those of the world · O4 no limit is passed in any window · O5 nothing is placed while halted · O6 nothing is sent
 whose record could still be lost · O7 nothing is decided on old data · O8 everything settles within the bound · O9 a
-replay gives the same · O10 memory and queues are bounded.
+replay gives the same · O10 memory and queues are bounded · O11 nothing halts without a cause.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from agent.core.events.control import RunStarted
 from agent.core.events.market import BookDelta, BookSnapshot, BookStale, MarketTick
 from agent.core.events.orders import SessionDown
 from agent.core.orders.table import FINAL, OrderState
+from agent.devnet.virtual.duties import Duties
 from agent.devnet.virtual.venue import DEPOSIT_ATOMS
 from agent.errors import SetupError
 from agent.journal.errors import CorruptJournal, Diverged, JournalFailed
@@ -41,6 +42,7 @@ LAWS = {
     "O8": "everything settles within the bound",
     "O9": "a replay gives the same effects and state",
     "O10": "memory and queues are bounded",
+    "O11": "nothing halts without a cause",
 }
 MARKET_EVENTS = (BookSnapshot, BookDelta, MarketTick)
 BOOK_AGE_NS_MAX = 500_000_000
@@ -63,6 +65,7 @@ class Oracles:
         self._sent_places: dict[str, requests.Place] = {}
         self._recent_places: deque[int] = deque()
         self._halted = False
+        self.duties = Duties(world)
         self._book_ns: dict[str, int | None] = {}
         """Monotonic time of the last book the agent was given, by symbol; None while it was told not to trust it."""
         self.market_seq = 0
@@ -75,6 +78,7 @@ class Oracles:
 
     def on_step(self, event: Event, stamp: Stamp, effects: tuple[Effect, ...]) -> None:
         kind = type(event)
+        self.duties.on_event(event, stamp)
         if kind in MARKET_EVENTS:
             self.market_seq = stamp.seq
             self._see_book(event, stamp)
@@ -91,6 +95,7 @@ class Oracles:
                 self._world.find("O5", f"an order was amended behind a halt: {effect}")
             elif type(effect) is Stop:
                 self._halted = True
+        self.duties.on_effects(effects, stamp)
 
     def _see_book(self, event: Event, stamp: Stamp) -> None:
         if isinstance(event, BookSnapshot):
@@ -156,7 +161,9 @@ class Oracles:
         """A process has read the journal of the one before."""
         started = self._world.host.started
         assert started is not None
-        if not self._world.may_lose_tail:
+        if self._world.may_lose_tail:
+            self.duties.forget_tail()
+        else:
             for client_order_id, place in self._sent_places.items():
                 if client_order_id not in started.placed_ids and client_order_id not in self._confirmed:
                     self._world.find("O6", f"an order was sent and its record is gone: {place}")
@@ -202,6 +209,9 @@ class Oracles:
                 return f"the amendment of {order.client_order_id} is open"
         if agent.exec_cursor != len(world.venue.log):
             return f"{len(world.venue.log)} executions, {agent.exec_cursor} known"
+        for client_order_id in self.duties.cancels:
+            if client_order_id in world.venue.open:
+                return f"the cancel of {client_order_id} was asked for and is forgotten"
         ours = {order.client_order_id for order in agent.live_orders()}
         theirs = set(world.venue.open)
         if ours != theirs:

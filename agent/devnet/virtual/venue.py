@@ -122,6 +122,8 @@ class Venue:
         """Every execution, in order; the first has exec_seq 1."""
         self._trades: list[events.Fill] = []
         self.is_up = True
+        self.unordered_exec_seq: int | None = None
+        """Of the latest execution that nobody had ordered."""
         self.on_accepted: Callable[[str], None] | None = None
         """Told of each order that is taken in."""
 
@@ -487,6 +489,7 @@ class Venue:
         place, instrument = order.place, self.markets[order.place.symbol].instrument
         if self._faults.strikes("venue.overfill"):
             lots = order.leaves_lots + 1 + self._stream.randrange(5)
+            self.unordered_exec_seq = self._next()
         order.cum_lots += lots
         value_atoms = instrument.notional_atoms(lots, price_ticks)
         fee_ppm = instrument.maker_fee_ppm if is_maker else instrument.taker_fee_ppm
@@ -535,6 +538,7 @@ class Venue:
             expire_ns=0,
             epoch=self.epoch,
         )
+        self.unordered_exec_seq = self._next()
         self._fill_once(VenueOrder(place, "v0", 7, place.price_ticks, "filled"), 7, place.price_ticks, is_maker=False)
 
     def bust(self) -> None:
