@@ -101,18 +101,19 @@ class Appender:
 
     def _append(self, kind: int, payload: bytes, monotonic_ns: int, wall_ns: int) -> int:
         start = self._end
-        end = start + HEADER_BYTES + len(payload)
-        if end > self._limit:
-            self._make_room(len(payload), monotonic_ns, wall_ns)
+        length = len(payload)
+        end = start + HEADER_BYTES + length
+        if end > self._limit or length > PAYLOAD_BYTES_MAX:
+            self._make_room(length, monotonic_ns, wall_ns)
             start = self._end
-            end = start + HEADER_BYTES + len(payload)
+            end = start + HEADER_BYTES + length
         sequence = self._sequence
         synced = self._keeper.synced
         if synced == sequence:
             self._unsynced_since_ns = monotonic_ns
         sequence += 1
         previous = self._crc
-        covered = _pack(len(payload), kind, SCHEMA, 0, sequence, synced, monotonic_ns, wall_ns, previous)
+        covered = _pack(length, kind, SCHEMA, 0, sequence, synced, monotonic_ns, wall_ns, previous)
         crc = crc32(payload, crc32(covered, previous))
         self._map[start:end] = covered + _pack_crc(crc) + payload
         self._crc = crc
