@@ -278,7 +278,7 @@ def test_an_unknown_type_is_counted_and_nothing_else() -> None:
 # Clock
 
 
-def test_a_ping_goes_out_each_heartbeat_and_its_answer_gives_the_offset() -> None:
+def test_a_ping_goes_out_five_times_a_second_and_its_answer_gives_the_offset() -> None:
     session = Session()
     session.wait(0)
     (ping,) = session.said()
@@ -287,10 +287,30 @@ def test_a_ping_goes_out_each_heartbeat_and_its_answer_gives_the_offset() -> Non
     session.wall_ns += 10 * MS
     events = session.say(type="pong", id=1, client_ts_ns=ping["client_ts_ns"], server_ts_ns=NOW_NS + 105 * MS)
     assert events == [ClockOffset(100 * MS, 10 * MS)]
-    session.wait(989 * MS)
+    session.wait(189 * MS)
     assert session.said() == []
     session.wait(1 * MS)
     assert [frame["id"] for frame in session.said()] == [2]
+
+
+def test_where_heartbeats_are_faster_a_ping_goes_out_at_each() -> None:
+    session = Session()
+    session.hear(hello(heartbeat_ms=100))
+    session.wait(0)
+    session.said()
+    session.wait(99 * MS)
+    assert session.said() == []
+    session.wait(1 * MS)
+    assert len(session.said()) == 1
+
+
+def test_when_the_venue_was_heard_is_told_while_a_session_lives() -> None:
+    session = Session()
+    assert session.protocol.heard_ns == session.monotonic_ns
+    session.wait(150 * MS)
+    assert session.monotonic_ns - (session.protocol.heard_ns or 0) == 150 * MS
+    session.protocol.closed(None, "cut")
+    assert session.protocol.heard_ns is None
 
 
 def test_the_answer_with_the_shortest_way_is_believed() -> None:
