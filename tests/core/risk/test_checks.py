@@ -113,6 +113,34 @@ def test_the_least_quantity_and_value() -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"lots": 10.0},
+        {"lots": True},
+        {"lots": "10"},
+        {"price_ticks": 10_000.0},
+        {"price_ticks": None},
+        {"side": "buy"},
+        {"order_type": "limit"},
+    ],
+    ids=str,
+)
+def test_a_field_of_another_kind_is_refused_and_not_computed_with(changes: dict[str, Any]) -> None:
+    assert code(changed(**changes)) is Code.BAD_FIELD
+
+
+def test_it_reduces_nothing() -> None:
+    """Where only what reduces may go out, a quantity of another kind is not taken for one that does."""
+    assert code(changed(mode=REDUCE_ONLY, side=Side.SELL, position_lots=10, lots=10.0)) is Code.REDUCE_ONLY
+
+
+def test_the_lowest_price_there_is() -> None:
+    lowest = changed(price_ticks=1, mark_ticks=1, book=a_book(1, 2, last=1), min_notional_atoms=0)
+    loose = msgspec.structs.replace(PASSING.profile, collar_ppm=10**6)
+    assert code(changed(lowest, profile=loose)) is None
+
+
+@pytest.mark.parametrize(
     ("book", "expected"),
     [
         (None, Code.STALE_DATA),
