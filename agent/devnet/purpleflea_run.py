@@ -15,7 +15,7 @@ import msgspec
 
 from agent.core.desk.settings import DeskSettings
 from agent.devnet.purpleflea import AccountKeys, PurpleFleaVenue, Terms
-from agent.engine.guarded import GuardedVenue, GuardPlan
+from agent.engine.guarded import VENUE_AGE_MS, GuardedVenue, GuardPlan
 from agent.engine.venue_run import VenueAccess, VenueResult, VenueRun, run_venue
 from agent.engine.venue_shell import VenueShell
 from agent.errors import ProtocolError
@@ -119,6 +119,7 @@ def _guard_plan(venue: PurpleFleaVenue, keys: AccountKeys, asked: VenueWorld) ->
     return GuardPlan(
         folder=asked.folder / "guard",
         max_orders_per_s=profile.orders_per_s,
+        max_venue_age_ms=VENUE_AGE_MS,
         give_up_s=GIVE_UP_S,
         venue=GuardedVenue(
             url=venue.http_url,

@@ -46,6 +46,10 @@ HALT_TIERS = ((20, 2_000_000_000), (60, 10_000_000_000), (200, 50_000_000_000))
 """Of each tier: how many times the present base fee it pays at most, and the tip in wei. The dearer replace the others."""
 
 
+VENUE_AGE_MS = 600
+"""An agent that asks its venue five times a second has lost it when nothing came for so long."""
+
+
 class GuardedVenue(msgspec.Struct, frozen=True, kw_only=True):
     """The venue as the guard needs it. `guard_key` has the scopes read, cancel and revoke."""
 

@@ -41,7 +41,7 @@ from agent.journal.snapshots import hash_state
 from agent.journal.writer import JournalWriter
 from agent.ports.clock import Clock
 from agent.ports.network import Network
-from agent.ports.processes import Figures, Guard
+from agent.ports.processes import NO_VENUE_AGE_MS, Figures, Guard
 from agent.strategies.order_book import OrderBookStrategy
 from agent.venues.purpleflea.client import PurpleFleaClient
 from agent.venues.purpleflea.credentials import Credentials
@@ -129,6 +129,9 @@ class _Watched:
     def __init__(self, guard: Guard, journal: JournalWriter) -> None:
         self._guard = guard
         self._journal = journal
+        self.heard_ns: Callable[[], int | None] = lambda: None
+        """When the venue was last heard; None without a session."""
+        self._last_heard_ns: int | None = None
         self._crc = 0
         self._orders: deque[tuple[int, int]] = deque()
         self._hashed_ns: int | None = None
@@ -146,6 +149,9 @@ class _Watched:
         while stamp.monotonic_ns - orders[0][0] > SECOND_NS:
             orders.popleft()
         breakers = desk.state.breakers
+        heard_ns = self.heard_ns()
+        if heard_ns is not None:
+            self._last_heard_ns = heard_ns
         self._guard.beat(
             Figures(
                 event_seq=stamp.seq,
@@ -158,6 +164,7 @@ class _Watched:
                 day_loss_atoms=breakers.loss_today_atoms,
                 exposure_atoms=desk.worst_exposure_atoms(),
                 orders_last_second=counter - orders[0][1],
+                venue_age_ms=self._venue_age_ms(stamp.monotonic_ns),
             )
         )
         if self._hashed_ns is None or stamp.monotonic_ns - self._hashed_ns >= HASH_EVERY_NS:
@@ -165,6 +172,12 @@ class _Watched:
             state_hash = hash_state(core.state())
             self._journal.state(state_hash, monotonic_ns=stamp.monotonic_ns, wall_ns=stamp.wall_ns)
         return self._journal.health(stamp.monotonic_ns)
+
+    def _venue_age_ms(self, now_ns: int) -> int:
+        """A session that is lost goes on ageing: its orders may be live. Before the first there is nothing to lose."""
+        if self._last_heard_ns is None:
+            return NO_VENUE_AGE_MS
+        return min(max(0, now_ns - self._last_heard_ns) // 1_000_000, NO_VENUE_AGE_MS - 1)
 
 
 async def run_venue(
@@ -219,6 +232,7 @@ async def run_venue(
                 protocol, network, asked.access.ws_url, asked.access.credentials, shell.on_events, clock=clock
             )
             shell.client = client
+            watched.heard_ns = lambda: protocol.heard_ns
             shell.take(RunStarted(run_epoch=journal.run_epoch, is_reset=guard.must_reduce))
             shell.start()
             try:

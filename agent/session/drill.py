@@ -168,7 +168,7 @@ async def _once(fault: str, *, seed: int) -> Times:
                 return await _measured(stage, fault, folder, note)
         finally:
             if is_mounted:
-                subprocess.run(["umount", "-l", name], check=False)
+                await asyncio.to_thread(subprocess.run, ["umount", "-l", name], check=False)
 
 
 async def _measured(stage: _Stage, fault: str, folder: Path, note: str) -> Times:

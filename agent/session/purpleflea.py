@@ -14,7 +14,7 @@ from agent.core.instruments import Instrument
 from agent.core.risk.check_view import AccountLimits
 from agent.core.risk.profiles import PROFILES
 from agent.devnet.purpleflea_run import VenueWorld, run_purpleflea_world
-from agent.engine.guarded import GuardedVenue, GuardPlan
+from agent.engine.guarded import VENUE_AGE_MS, GuardedVenue, GuardPlan
 from agent.engine.venue_run import VenueAccess, VenueResult, VenueRun, run_venue
 from agent.errors import ConfigError
 from agent.observe.venue_report import venue_report, venue_table
@@ -87,6 +87,7 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
         guard=GuardPlan(
             folder=folder / "guard",
             max_orders_per_s=desk.profile.orders_per_s,
+            max_venue_age_ms=VENUE_AGE_MS,
             venue=GuardedVenue(
                 url=account.rest_url,
                 guard_key=guard_key,

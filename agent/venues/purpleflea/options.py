@@ -19,6 +19,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     cod_grace_ms: int | None = 0
     """Grace of cancel-on-disconnect; None leaves it off."""
     hello_within_ms: int = 2_000
+    ping_ms: int = 200
+    """A sign of life is asked for so often, or at each heartbeat where those are faster: the guard is told how long the
+    venue has been silent, and cancels in the agent's place within a second."""
     missed_heartbeats: int = 3
     book_silence_ms: int = 5_000
     """A book without a frame for so long is asked for anew."""

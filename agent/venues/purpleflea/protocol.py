@@ -95,6 +95,11 @@ class PurpleFleaProtocol:
     # The connection
 
     @property
+    def heard_ns(self) -> int | None:
+        """Monotonic time of the last frame of a session that is live; None without one."""
+        return self._heard_ns if self.phase is Phase.LIVE else None
+
+    @property
     def epoch(self) -> int:
         """The session epoch; 0 without a session."""
         return self._private.epoch
@@ -219,7 +224,7 @@ class PurpleFleaProtocol:
             self.counters["silent"] += 1
             return self._end("silent: no frame for three heartbeats")
         if monotonic_ns >= self._ping_at_ns:
-            self._ping_at_ns = monotonic_ns + self._heartbeat_ns
+            self._ping_at_ns = monotonic_ns + min(self._heartbeat_ns, self.options.ping_ms * _MS)
             self.outbox.append(encoder.ping(self.offset.ping(monotonic_ns, wall_ns), wall_ns))
         events = self._listing.tick(self._venue_ns) if self._listing.next_ns <= self._venue_ns else []
         return events + self._data.tick(monotonic_ns, self.outbox)

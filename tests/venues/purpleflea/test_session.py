@@ -294,7 +294,7 @@ def test_a_ping_goes_out_five_times_a_second_and_its_answer_gives_the_offset() -
 
 
 def test_where_heartbeats_are_faster_a_ping_goes_out_at_each() -> None:
-    session = Session()
+    session = Session(is_live=False)
     session.hear(hello(heartbeat_ms=100))
     session.wait(0)
     session.said()
