@@ -78,6 +78,7 @@ class Grid(msgspec.Struct):
 
     step: Step
     _known: dict[str, int] = {}
+    _texts: dict[int, str] = {}
 
     def parse(self, text: str) -> int:
         """How many steps `text` is. Raises NotDecimal or OffGrid."""
@@ -92,7 +93,7 @@ class Grid(msgspec.Struct):
 
     def positive(self, text: str) -> int:
         """The same, refusing 0 and below. Raises NotDecimal or OffGrid."""
-        steps = self.parse(text)
+        steps = self._known.get(text) or self.parse(text)
         if steps <= 0:
             raise OffGrid("not above 0")
         return steps
@@ -105,7 +106,15 @@ class Grid(msgspec.Struct):
         return steps
 
     def text(self, steps: int) -> str:
-        return text_of(steps, self.step)
+        """The decimal text of so many steps."""
+        known = self._texts.get(steps)
+        if known is not None:
+            return known
+        text = text_of(steps, self.step)
+        if len(self._texts) >= _REMEMBERED:
+            self._texts.clear()
+        self._texts[steps] = text
+        return text
 
 
 _POWERS: tuple[int, ...] = tuple(10**exponent for exponent in range(4 * DIGITS_MAX + 1))

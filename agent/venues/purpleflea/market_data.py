@@ -20,6 +20,13 @@ _ASK_AFTER_MS = 1_000
 _ASK_AFTER_MS_MAX = 30_000
 
 
+class Now(msgspec.Struct):
+    """The times of the call that is being answered."""
+
+    monotonic_ns: int = 0
+    wall_ns: int = 0
+
+
 class _Watched(msgspec.Struct):
     """A book and when something is due for it. Monotonic times."""
 
@@ -32,7 +39,7 @@ class _Watched(msgspec.Struct):
 
 
 class MarketData:
-    """Books by symbol. What it wants to say goes into the outbox that the caller hands in."""
+    """Books by symbol. What it wants to say goes into the outbox."""
 
     def __init__(
         self,
@@ -40,6 +47,8 @@ class MarketData:
         symbols: tuple[str, ...],
         options: Options,
         *,
+        now: Now,
+        outbox: list[bytes],
         counters: Counter[str],
         malformed: Callable[[ValueError], list[Event]],
     ) -> None:
@@ -48,6 +57,8 @@ class MarketData:
         self._markets = markets
         self._symbols = symbols
         self._options = options
+        self._now = now
+        self._outbox = outbox
         self._counters = counters
         self._malformed = malformed
         self._books: dict[str, _Watched] = {}
@@ -73,14 +84,14 @@ class MarketData:
             watched.silent_at_ns = watched.ask_at_ns = _NEVER_NS
             watched.asked = 0
 
-    def subscribed(self, monotonic_ns: int) -> None:
+    def subscribed(self) -> None:
         """All books were asked for just now."""
         for watched in self._books.values():
-            watched.ask_at_ns = monotonic_ns + 2 * _ASK_AFTER_MS * _MS
+            watched.ask_at_ns = self._now.monotonic_ns + 2 * _ASK_AFTER_MS * _MS
 
     # Frames
 
-    def ticker(self, frame: wire.Tick, monotonic_ns: int, wall_ns: int, outbox: list[bytes]) -> list[Event]:
+    def ticker(self, frame: wire.Tick) -> list[Event]:
         market = self._markets.by_symbol.get(frame.symbol)
         if market is None:
             self._counters["unknown_symbol"] += 1
@@ -92,15 +103,15 @@ class MarketData:
             mark_ticks=None if frame.mark is None else market.prices.positive(frame.mark),
             exchange_ns=exchange_ns,
         )
-        if self._is_late(exchange_ns, wall_ns):
+        if self._is_late(exchange_ns):
             return []
         if frame.book_seq is not None:
             watched = self._books.get(frame.symbol)
             if watched is not None and watched.keeper.contradicts(frame.book_seq, frame.bid, frame.ask):
-                return [*self._begin_anew(watched, "ticker", monotonic_ns, outbox), tick]
+                return [*self._begin_anew(watched, "ticker"), tick]
         return [tick]
 
-    def trade(self, frame: wire.Trade, monotonic_ns: int, wall_ns: int, outbox: list[bytes]) -> list[Event]:
+    def trade(self, frame: wire.Trade) -> list[Event]:
         market = self._markets.by_symbol.get(frame.symbol)
         if market is None:
             self._counters["unknown_symbol"] += 1
@@ -113,43 +124,43 @@ class MarketData:
             aggressor=frame.aggressor,
             exchange_ns=frame.exchange_ts * 1_000,
         )
-        return [] if self._is_late(trade.exchange_ns, wall_ns) else [trade]
+        return [] if self._is_late(trade.exchange_ns) else [trade]
 
-    def snapshot(self, frame: wire.WireSnapshot, monotonic_ns: int, wall_ns: int, outbox: list[bytes]) -> list[Event]:
+    def snapshot(self, frame: wire.WireSnapshot) -> list[Event]:
         watched = self._books.get(frame.symbol)
         if watched is None:
             self._counters["unknown_symbol"] += 1
             return []
-        if self._is_late(frame.exchange_ts * 1_000, wall_ns):
-            return self._begin_anew(watched, "late", monotonic_ns, outbox)
+        if self._is_late(frame.exchange_ts * 1_000):
+            return self._begin_anew(watched, "late")
         try:
-            events = watched.keeper.snapshot(frame, Stamp(0, monotonic_ns, wall_ns))
+            events = watched.keeper.snapshot(frame, Stamp(0, self._now.monotonic_ns, self._now.wall_ns))
         except ValueError as error:
-            return self._begin_anew(watched, "malformed", monotonic_ns, outbox) + self._malformed(error)
+            return self._begin_anew(watched, "malformed") + self._malformed(error)
         if not watched.keeper.book.is_valid:
-            return events + self._begin_anew(watched, watched.keeper.book.stale_reason, monotonic_ns, outbox)
+            return events + self._begin_anew(watched, watched.keeper.book.stale_reason)
         watched.asked = 0
         watched.ask_at_ns = _NEVER_NS
-        watched.silent_at_ns = monotonic_ns + self._options.book_silence_ms * _MS
+        watched.silent_at_ns = self._now.monotonic_ns + self._options.book_silence_ms * _MS
         return events
 
-    def delta(self, frame: wire.WireDelta, monotonic_ns: int, wall_ns: int, outbox: list[bytes]) -> list[Event]:
+    def delta(self, frame: wire.WireDelta) -> list[Event]:
         watched = self._books.get(frame.symbol)
         if watched is None:
             self._counters["unknown_symbol"] += 1
             return []
-        if self._is_late(frame.exchange_ts * 1_000, wall_ns):
-            return self._begin_anew(watched, "late", monotonic_ns, outbox)
+        if self._is_late(frame.exchange_ts * 1_000):
+            return self._begin_anew(watched, "late")
         keeper = watched.keeper
         was_good = keeper.book.is_valid
         try:
-            events = keeper.delta(frame, Stamp(0, monotonic_ns, wall_ns))
+            events = keeper.delta(frame, Stamp(0, self._now.monotonic_ns, self._now.wall_ns))
         except ValueError as error:
-            return self._begin_anew(watched, "malformed", monotonic_ns, outbox) + self._malformed(error)
+            return self._begin_anew(watched, "malformed") + self._malformed(error)
         if keeper.book.is_valid:
-            watched.silent_at_ns = monotonic_ns + self._options.book_silence_ms * _MS
+            watched.silent_at_ns = self._now.monotonic_ns + self._options.book_silence_ms * _MS
         elif was_good:
-            return events + self._begin_anew(watched, keeper.book.stale_reason, monotonic_ns, outbox)
+            return events + self._begin_anew(watched, keeper.book.stale_reason)
         return events
 
     # Staleness
@@ -162,51 +173,54 @@ class MarketData:
         watched.ask_at_ns = _NEVER_NS
         return watched.keeper.stale(reason)
 
-    def ask_again(self, symbol: str, monotonic_ns: int) -> bytes:
+    def ask_again(self, symbol: str) -> bytes:
         """The frame that asks for a book anew; empty where that is done already or the symbol is not ours."""
         watched = self._books.get(symbol)
         if watched is None or watched.ask_at_ns != _NEVER_NS:
             return b""
-        outbox: list[bytes] = []
-        self._ask(watched, monotonic_ns, outbox)
         watched.keeper.stale("asked for anew")
-        return outbox[0]
+        return self._request(watched)
 
-    def tick(self, monotonic_ns: int, outbox: list[bytes]) -> list[Event]:
+    def tick(self) -> list[Event]:
         """Ask for what was asked for in vain, and give up what has been silent for too long."""
         events: list[Event] = []
+        monotonic_ns = self._now.monotonic_ns
         for watched in self._books.values():
             if monotonic_ns >= watched.silent_at_ns:
-                events += self._begin_anew(watched, "silent", monotonic_ns, outbox)
+                events += self._begin_anew(watched, "silent")
             if monotonic_ns >= watched.ask_at_ns:
-                self._ask(watched, monotonic_ns, outbox)
+                self._ask(watched)
         return events
 
     @property
     def next_deadline_ns(self) -> int:
         return min((min(one.silent_at_ns, one.ask_at_ns) for one in self._books.values()), default=_NEVER_NS)
 
-    def _is_late(self, exchange_ns: int, wall_ns: int) -> bool:
-        if self.offset_ns is None or wall_ns + self.offset_ns - exchange_ns <= self._options.late_ms * _MS:
+    def _is_late(self, exchange_ns: int) -> bool:
+        if self.offset_ns is None or self._now.wall_ns + self.offset_ns - exchange_ns <= self._options.late_ms * _MS:
             return False
         self._counters["late"] += 1
         return True
 
-    def _begin_anew(self, watched: _Watched, reason: str, monotonic_ns: int, outbox: list[bytes]) -> list[Event]:
+    def _begin_anew(self, watched: _Watched, reason: str) -> list[Event]:
         """The book is not to be believed: say so once, and ask for a snapshot, more slowly each time."""
         self._counters[f"book {reason}"] += 1
         events = watched.keeper.stale(reason)
         watched.silent_at_ns = _NEVER_NS
         if not watched.asked:
-            self._ask(watched, monotonic_ns, outbox)
+            self._ask(watched)
         elif watched.ask_at_ns == _NEVER_NS:
-            watched.ask_at_ns = monotonic_ns + _pause_ns(watched.asked)
+            watched.ask_at_ns = self._now.monotonic_ns + _pause_ns(watched.asked)
         return events
 
-    def _ask(self, watched: _Watched, monotonic_ns: int, outbox: list[bytes]) -> None:
+    def _ask(self, watched: _Watched) -> None:
+        self._outbox.append(self._request(watched))
+
+    def _request(self, watched: _Watched) -> bytes:
+        """The frame that asks for a snapshot, and the time at which it will be asked for again."""
         watched.asked += 1
-        watched.ask_at_ns = monotonic_ns + _pause_ns(watched.asked)
-        outbox.append(encoder.subscribe(("orderbook",), (watched.keeper.book.symbol,), depth=self._options.depth))
+        watched.ask_at_ns = self._now.monotonic_ns + _pause_ns(watched.asked)
+        return encoder.subscribe(("orderbook",), (watched.keeper.book.symbol,), depth=self._options.depth)
 
 
 def _pause_ns(asked: int) -> int:

@@ -31,7 +31,7 @@ from agent.core.instruments import Instrument
 from agent.venues.purpleflea import article, encoder, session, wire
 from agent.venues.purpleflea.decoder import Decoder, UnknownType
 from agent.venues.purpleflea.listing import Listing
-from agent.venues.purpleflea.market_data import MarketData
+from agent.venues.purpleflea.market_data import MarketData, Now
 from agent.venues.purpleflea.markets import Markets
 from agent.venues.purpleflea.offset import OffsetEstimate
 from agent.venues.purpleflea.options import Options
@@ -70,8 +70,15 @@ class PurpleFleaProtocol:
         self.features: frozenset[str] = frozenset()
         self._questions = Questions()
         self._private = PrivateReader(self.markets, self._questions)
+        self._now = Now()
         self._data = MarketData(
-            self.markets, options.symbols, options, counters=self.counters, malformed=self._malformed
+            self.markets,
+            options.symbols,
+            options,
+            now=self._now,
+            outbox=self.outbox,
+            counters=self.counters,
+            malformed=self._malformed,
         )
         self._listing = Listing(self.markets, options.symbols, self.define)
         self._decoder = Decoder()
@@ -85,7 +92,6 @@ class PurpleFleaProtocol:
         self._highest_epoch = 0
         self._heard_ns = self._hello_by_ns = self._ping_at_ns = _NEVER_NS
         self._heartbeat_ns = 1_000 * _MS
-        self._monotonic_ns = self._wall_ns = 0
         self._malformed_at: deque[int] = deque(maxlen=max(1, options.malformed_per_minute))
         self._handlers = self._table()
         self._sender = Sender(self.markets, self._questions, self._private, self._data, options)
@@ -137,7 +143,7 @@ class PurpleFleaProtocol:
         self._is_up = self._is_final = False
         self._decode = self._decode_hello
         self._private.epoch = 0
-        self._monotonic_ns, self._wall_ns = monotonic_ns, wall_ns
+        self._now.monotonic_ns, self._now.wall_ns = monotonic_ns, wall_ns
         self._heard_ns = monotonic_ns
         self._hello_by_ns = monotonic_ns + self.options.hello_within_ms * _MS
         self._ping_at_ns = _NEVER_NS
@@ -174,8 +180,9 @@ class PurpleFleaProtocol:
 
     def frame(self, data: bytes, monotonic_ns: int, wall_ns: int) -> list[Event]:
         """What a frame says; empty for one that says nothing new. Never raises, whatever the bytes are."""
-        self._heard_ns = self._monotonic_ns = monotonic_ns
-        self._wall_ns = wall_ns
+        now = self._now
+        self._heard_ns = now.monotonic_ns = monotonic_ns
+        now.wall_ns = wall_ns
         try:
             frame = self._decode(data)
             return self._handlers[type(frame)](frame)
@@ -215,7 +222,7 @@ class PurpleFleaProtocol:
 
     def tick(self, monotonic_ns: int, wall_ns: int) -> list[Event]:
         """What the passing of time alone brings about."""
-        self._monotonic_ns, self._wall_ns = monotonic_ns, wall_ns
+        self._now.monotonic_ns, self._now.wall_ns = monotonic_ns, wall_ns
         if self.phase is Phase.HELLO and monotonic_ns >= self._hello_by_ns:
             return self._enter_article()
         if self.phase is not Phase.LIVE:
@@ -227,7 +234,7 @@ class PurpleFleaProtocol:
             self._ping_at_ns = monotonic_ns + min(self._heartbeat_ns, self.options.ping_ms * _MS)
             self.outbox.append(encoder.ping(self.offset.ping(monotonic_ns, wall_ns), wall_ns))
         events = self._listing.tick(self._venue_ns) if self._listing.next_ns <= self._venue_ns else []
-        return events + self._data.tick(monotonic_ns, self.outbox)
+        return events + self._data.tick()
 
     @property
     def next_deadline_ns(self) -> int:
@@ -265,12 +272,12 @@ class PurpleFleaProtocol:
         self.features = frozenset(frame.features)
         self._hello_by_ns = _NEVER_NS
         self._heartbeat_ns = frame.heartbeat_ms * _MS
-        self._ping_at_ns = self._monotonic_ns
+        self._ping_at_ns = self._now.monotonic_ns
         self._is_up = True
         self.outbox += session.opening(options)
-        self._data.subscribed(self._monotonic_ns)
+        self._data.subscribed()
         best = self.offset.best
-        offset_ns = frame.server_ts_ns - self._wall_ns if best is None else best.offset_ns
+        offset_ns = frame.server_ts_ns - self._now.wall_ns if best is None else best.offset_ns
         return [*events, session.up(frame, options, offset_ns)]
 
     def _enter_article(self) -> list[Event]:
@@ -305,7 +312,7 @@ class PurpleFleaProtocol:
         return self._end(f"epoch ended: {frame.reason}", is_terminal=frame.reason != "fence")
 
     def _pong(self, frame: wire.Pong) -> list[Event]:
-        offset = self.offset.pong(frame.id, frame.server_ts_ns, self._monotonic_ns, self._wall_ns)
+        offset = self.offset.pong(frame.id, frame.server_ts_ns, self._now.monotonic_ns, self._now.wall_ns)
         if offset is None:
             return _NOTHING
         self._data.offset_ns = offset.offset_ns
@@ -314,7 +321,7 @@ class PurpleFleaProtocol:
         return [offset]
 
     def _ping(self, frame: wire.Ping) -> list[Event]:
-        self.outbox.append(encoder.pong(frame.id, self._wall_ns))
+        self.outbox.append(encoder.pong(frame.id, self._now.wall_ns))
         return _NOTHING
 
     def _error(self, frame: wire.WireError) -> list[Event]:
@@ -335,12 +342,12 @@ class PurpleFleaProtocol:
     @property
     def _venue_ns(self) -> int:
         """The venue's clock now, as far as it is known."""
-        return self._wall_ns + (self._data.offset_ns or 0)
+        return self._now.wall_ns + (self._data.offset_ns or 0)
 
     # Article mode
 
     def _article_tick(self, frame: article.ArticleTick) -> list[Event]:
-        events = article.tick(frame, self.markets, self._wall_ns)
+        events = article.tick(frame, self.markets, self._now.wall_ns)
         if events is None:
             self.counters["unknown_symbol"] += 1
             return _NOTHING
@@ -358,8 +365,8 @@ class PurpleFleaProtocol:
         self.counters["malformed"] += 1
         self.counters[f"malformed: {error}"] += 1
         times = self._malformed_at
-        is_full = len(times) == times.maxlen and self._monotonic_ns - times[0] < 60_000 * _MS
-        times.append(self._monotonic_ns)
+        is_full = len(times) == times.maxlen and self._now.monotonic_ns - times[0] < 60_000 * _MS
+        times.append(self._now.monotonic_ns)
         if is_full and self.phase is not Phase.CLOSED:
             self._alarm("critical", "MALFORMED", f"too many frames that are not well formed; the last: {error}")
             return self._end("too many malformed frames")
@@ -374,18 +381,14 @@ class PurpleFleaProtocol:
 
     def _table(self) -> dict[type, Callable[[Any], list[Event]]]:
         private, data = self._private, self._data
-
-        def timed(handler: Callable[[Any, int, int, list[bytes]], list[Event]]) -> Callable[[Any], list[Event]]:
-            return lambda frame: handler(frame, self._monotonic_ns, self._wall_ns, self.outbox)
-
         return {
             wire.Hello: self._hello,
             wire.Subscribed: self._subscribed,
             wire.Unsubscribed: self._ignore,
-            wire.Tick: timed(data.ticker),
-            wire.WireSnapshot: timed(data.snapshot),
-            wire.WireDelta: timed(data.delta),
-            wire.Trade: timed(data.trade),
+            wire.Tick: data.ticker,
+            wire.WireSnapshot: data.snapshot,
+            wire.WireDelta: data.delta,
+            wire.Trade: data.trade,
             wire.WireFill: private.fill,
             wire.WireReject: private.reject,
             wire.WireAck: private.ack,

@@ -99,7 +99,7 @@ class Sender:
         return encoder.deadman(effect.timeout_ms)
 
     def _resynchronise(self, effect: Resynchronise, stamp: Stamp) -> bytes:
-        return self._data.ask_again(effect.symbol, stamp.monotonic_ns)
+        return self._data.ask_again(effect.symbol)
 
     def _asked(self, stamp: Stamp) -> Asked:
         return Asked(stamp.seq, True, self._private.epoch)
