@@ -168,7 +168,7 @@ def _diverged(difference: Difference, journal: Path, disk: Disk) -> Diverged:
 
 
 def _cut(journal: Path, torn: Torn, disk: Disk) -> Cut:
-    """Keep the tail in a file of its own, then cut it; may be done again after a death in the middle."""
+    """Keep the tail in a file of its own, then cut it; what `_settle` syncs may be done again before that."""
     kept = journal / f"{segment_name(torn.segment)}.torn"
     parts = [_read(journal / segment_name(torn.segment), disk)[torn.offset :].rstrip(b"\0")]
     parts += [_read(journal / segment_name(number), disk).rstrip(b"\0") for number in torn.later_segments]
@@ -185,16 +185,11 @@ def _cut(journal: Path, torn: Torn, disk: Disk) -> Cut:
     disk.sync_folder(journal)
     for number in reversed(torn.later_segments):
         disk.remove(journal / segment_name(number))
-    if torn.offset == 0:
-        disk.remove(journal / segment_name(torn.segment))
-    else:
-        file = disk.open(journal / segment_name(torn.segment))
-        try:
-            file.truncate(torn.offset)
-            file.sync()
-        finally:
-            file.close()
-    disk.sync_folder(journal)
+    file = disk.open(journal / segment_name(torn.segment))
+    try:
+        file.truncate(torn.offset)
+    finally:
+        file.close()
     return Cut(segment=torn.segment, offset=torn.offset, cut_bytes=torn.byte_count, kept_in=kept.name)
 
 

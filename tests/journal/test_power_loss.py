@@ -154,6 +154,23 @@ def test_power_may_fail_again_at_any_operation_of_the_start() -> None:
     assert torn
 
 
+def test_the_epoch_of_a_run_is_durable_before_anything_can_leave_under_it() -> None:
+    rng = random.Random(5)
+    disk = MemoryDisk()
+    for epoch in (1, 2, 3):
+        recovered = recover(FOLDER, make_tally, disk=disk)
+        journal = recovered.begin(FOLDER, RUN, monotonic_ns=0, wall_ns=0, settings=SMALL, disk=disk)
+        machine = recovered.machine or Tally()
+        assert isinstance(machine, Tally)
+        for number in range(12):
+            tick(journal, machine, number)
+        assert journal.run_epoch == epoch
+        for image in disk.images(rng):
+            ending = recover(FOLDER, make_tally, disk=image).ending
+            assert ending is not None and ending.run_epoch == epoch
+        disk = disk.after_kill()
+
+
 def test_what_was_known_to_be_durable_is_not_given_up() -> None:
     """The control: a disk that loses what it said it had is found, wherever it does so."""
     disk = MemoryDisk()
