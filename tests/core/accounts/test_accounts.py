@@ -102,6 +102,19 @@ class TestOrder:
         assert books.lots(SYMBOL) == 0
         assert [episode.result_atoms for episode in books.take_episodes()] == [-100]
 
+    def test_and_so_it_does_for_a_short(self) -> None:
+        books = accounts()
+        books.on_fill(fill("sell", 10, 100, "t2", exec_seq=2), NOW)
+        books.on_fill(fill("buy", 10, 90, "t1", exec_seq=1), NOW)
+        assert [episode.result_atoms for episode in books.take_episodes()] == [100]
+
+    def test_a_late_fill_that_leaves_the_position_open_ends_nothing(self) -> None:
+        for side in ("buy", "sell"):
+            books = accounts()
+            books.on_fill(fill(side, 10, 100, "t2", exec_seq=2), NOW)
+            books.on_fill(fill(side, 10, 90, "t1", exec_seq=1), NOW)
+            assert books.take_episodes() == ()
+
 
 class TestBusts:
     def test_a_busted_trade_is_as_if_it_had_never_been(self) -> None:

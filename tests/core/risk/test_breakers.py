@@ -47,7 +47,7 @@ class TestValue:
     def test_an_account_that_nothing_was_paid_into_is_not_ruined(self) -> None:
         held = breakers()
         assert see_nav(held, 0, 0) == ()
-        assert held.nav_ref_atoms == 0, "no limit lets anything pass"
+        assert (held.nav_ref_atoms, held.loss_today_atoms) == (0, 0), "no limit lets anything pass"
         held.on_flow(500, stamp(1))
         assert days(see_nav(held, 500, 1)) == [(0, 500)]
         assert held.nav_ref_atoms == 500

@@ -47,6 +47,13 @@ def test_a_long_is_worth_the_highest_price_that_may_be_paid_and_a_short_the_mark
     assert exposure.side_value_atoms == max(0, lots_held) * price * world["tick_value_atoms"]
 
 
+@given(worlds)
+def test_the_worst_is_the_farther_of_both_ends_and_nothing_when_flat(world: dict[str, Any]) -> None:
+    exposure = worst(world)
+    assert exposure.worst_lots == max(abs(exposure.max_long_lots), abs(exposure.max_short_lots))
+    assert worst(world, position_lots=0, reserved_buy_lots=0, reserved_sell_lots=0, lots=0).worst_lots == 0
+
+
 @given(worlds, st.integers(1, 100))
 def test_a_larger_order_is_never_worth_less(world: dict[str, Any], more: int) -> None:
     small, large = worst(world), worst(world, lots=world["lots"] + more)

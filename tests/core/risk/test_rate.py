@@ -64,6 +64,8 @@ def test_without_a_price_the_touch_has_moved() -> None:
     waiting = queue.other[0]
     moved = {touch: queue.has_touch_moved(waiting, touch) for touch in (0, 97, 98, 102, 103)}
     assert moved == {0: True, 97: True, 98: False, 102: False, 103: True}
+    cheap = msgspec.structs.replace(waiting, touch_ticks=1)
+    assert queue.has_touch_moved(cheap, 0) and not queue.has_touch_moved(cheap, 1)
 
 
 def test_a_waiting_order_can_be_withdrawn() -> None:
