@@ -21,9 +21,11 @@ from unittest.mock import patch
 import uvloop
 
 from agent.chain.connect import header_at
+from agent.chain.headers import Header
 from agent.chain.rpc import HttpRpc
 from agent.chain.websocket import WsRpc
 from agent.config import load_settings
+from agent.core.events.chain import ChainFacts
 from agent.core.step import Core
 from agent.devnet.builder import Ordering
 from agent.devnet.slice import Traffic, pool_records
@@ -32,6 +34,7 @@ from agent.dex.routers.plan import NotUnderstood, Why
 from agent.dex.routers.play import same_state
 from agent.engine import chain_hunt
 from agent.engine.candidate import Appraiser
+from agent.engine.chain_facts import NO_CUTOFF_NS, pretended_facts
 from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.chain_view import ChainView
 from agent.engine.forecast import Forecast, predict
@@ -129,7 +132,18 @@ class Bench:
             chain_id=1,
             settings=settings,
         )
-        hunt = ChainHunt(hunter, self.view, simulator)
+
+        async def facts(header: Header) -> ChainFacts:
+            return pretended_facts(
+                executor=world.executor,
+                chain_id=1,
+                head_hash=header.hash,
+                operators_wei=10**20,
+                head_age_ns=0,
+                cutoff_ns=NO_CUTOFF_NS,
+            )
+
+        hunt = ChainHunt(hunter, self.view, simulator, facts)
         await hunt.on_header(self.view.header)
         return hunt
 

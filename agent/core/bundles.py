@@ -3,8 +3,9 @@
 Theory of operation. An opportunity passes twice. As *found* it meets the cheap checks (halted, state is the head's,
 improved by its target, some profit) and either goes to execution or is dropped. As *executed* it meets the real ones:
 the outcome is known, the execution pays what the quote said to the wei, gas and the minimum are covered. What passes
-is held until the selection of its block; the chosen meet the limits that concern all live bundles together (rate,
-exposure, the day's gas) and are submitted. A bundle is charged with its worst gas from `Submit` until `BundleEnded`.
+is held until the selection of its block; the chosen meet the pre-trade checks in their form for a chain, one after the
+other, each with those before it at risk, and are submitted. A bundle is charged with its worst gas from `Submit` until
+`BundleEnded`.
 
 Time is the chain's: a day is a UTC day of head timestamps. The same events give the same effects.
 """
@@ -13,14 +14,17 @@ from __future__ import annotations
 
 import msgspec
 
+from agent.core.accounts.marks import Valuation
 from agent.core.codes import Code
 from agent.core.effects import Effect
 from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
 from agent.core.errors import ContradictoryEvent
+from agent.core.events import Stamp
 from agent.core.events.chain import (
     BundleEnded,
     CandidateExecuted,
     ChainEvent,
+    ChainFacts,
     HeadSeen,
     OpportunityFound,
     SelectionMade,
@@ -28,9 +32,14 @@ from agent.core.events.chain import (
     TargetGone,
 )
 from agent.core.limits import MAX_OPEN_IDS, RiskLimits
+from agent.core.risk.breakers.aggregate import Breakers
+from agent.core.risk.chain_checks import ChainCheckView, ChainLimits, EndpointRate, check_bundle
+from agent.core.risk.profiles import PROFILES
 from agent.core.standing import Standing
 
 SECONDS_PER_DAY = 86_400
+SLOT_NS = 12_000_000_000
+NO_LIMIT_WEI = 1 << 128
 
 
 class KnownOpportunity(msgspec.Struct):
@@ -42,26 +51,39 @@ class KnownOpportunity(msgspec.Struct):
     is_live: bool = False
 
 
-class BundlesState(msgspec.Struct):
+class BundlesState(msgspec.Struct, kw_only=True):
     """All that the desk knows, as plain data."""
 
     head: HeadSeen | None = None
     open: dict[str, KnownOpportunity] = {}
     quarantined: dict[str, None] = {}
     """Pools, in the order in which they were set aside."""
+    facts: ChainFacts | None = None
+    breakers: Breakers
     day: int = 0
     gas_paid_today_wei: int = 0
+    sent_in_slot: int = 0
+    """Bundles that were sent since the present head came."""
 
 
 class BundleDesk:
     """Decides what may be done with an opportunity. Holds no clock, no randomness and no I/O."""
 
-    __slots__ = ("_limits", "_standing", "state")
+    __slots__ = ("_chain_limits", "_limits", "_standing", "state")
 
     def __init__(self, limits: RiskLimits, standing: Standing, state: BundlesState | None = None) -> None:
         self._limits = limits
         self._standing = standing
-        self.state = state if state is not None else BundlesState()
+        self.state = state if state is not None else BundlesState(breakers=Breakers(profile=PROFILES[limits.profile]))
+        self._chain_limits = ChainLimits(
+            chain_id=limits.chain_id,
+            executor_code_hash=limits.executor_code_hash,
+            slot_ns=SLOT_NS,
+            max_exposure_wei=limits.max_exposure_wei,
+            max_day_loss_wei=NO_LIMIT_WEI if limits.max_day_loss_wei is None else limits.max_day_loss_wei,
+            max_gas_wei_per_day=limits.max_gas_wei_per_day,
+            max_bundles_per_block=limits.max_bundles_per_block,
+        )
 
     @property
     def exposure_wei(self) -> int:
@@ -70,7 +92,7 @@ class BundleDesk:
             entry.executed.gas_limit_cost_wei for entry in self.state.open.values() if entry.is_live and entry.executed
         )
 
-    def step(self, event: ChainEvent) -> tuple[Effect, ...]:
+    def step(self, event: ChainEvent, stamp: Stamp) -> tuple[Effect, ...]:
         """The effects of one event. Raises ContradictoryEvent on a defect of the shell."""
         match event:
             case OpportunityFound():
@@ -78,11 +100,13 @@ class BundleDesk:
             case CandidateExecuted():
                 return self._on_executed(event)
             case SelectionMade():
-                return self._on_selected(event)
+                return self._on_selected(event, stamp)
             case BundleEnded():
-                return self._on_ended(event)
+                return self._on_ended(event, stamp)
             case HeadSeen():
                 return self._on_head(event)
+            case ChainFacts():
+                return self._on_facts(event, stamp)
             case TargetGone():
                 return self._on_target_gone(event)
             case Superseded():
@@ -90,6 +114,7 @@ class BundleDesk:
 
     def _on_head(self, head: HeadSeen) -> tuple[Effect, ...]:
         self.state.head = head
+        self.state.sent_in_slot = 0
         day = head.timestamp_s // SECONDS_PER_DAY
         if day != self.state.day:
             self.state.day = day
@@ -170,39 +195,108 @@ class BundleDesk:
             return Code.BELOW_MIN_NET, f"net {net_wei} of at least {self._limits.min_net_wei} wei"
         return None
 
-    def _on_selected(self, selection: SelectionMade) -> tuple[Effect, ...]:
+    def _on_facts(self, facts: ChainFacts, stamp: Stamp) -> tuple[Effect, ...]:
+        """What is believed of the chain was looked up; what the account is worth goes to the breakers."""
+        self.state.facts = facts
+        breakers = self.state.breakers
+        effects: tuple[Effect, ...] = breakers.on_time(stamp)
+        if facts.nav_wei is not None:
+            effects += breakers.on_nav(Valuation(facts.nav_wei), stamp)
+        return effects
+
+    def _on_selected(self, selection: SelectionMade, stamp: Stamp) -> tuple[Effect, ...]:
         effects: list[Effect] = [Drop(id_, Code.CONFLICT, f"with {winner}") for id_, winner in selection.losers]
-        live = sum(entry.is_live for entry in self.state.open.values())
-        exposure_wei = self.exposure_wei
+        replaced = dict(selection.replaces)
         for id_ in selection.chosen:
             entry = self._entry(id_)
-            executed = entry.executed
-            if executed is None or not entry.is_held:
+            if entry.executed is None or not entry.is_held:
                 raise ContradictoryEvent(f"{id_} was selected without having passed")
-            at_risk_wei = exposure_wei + executed.gas_limit_cost_wei
             if self._standing.is_halted:
                 effects.append(Drop(id_, Code.HALTED, f"by {self._standing.halted_by}"))
-            elif live >= self._limits.max_bundles_per_block:
-                effects.append(Drop(id_, Code.RATE, f"{live} of {self._limits.max_bundles_per_block} bundles"))
-            elif at_risk_wei > self._limits.max_exposure_wei:
-                effects.append(Drop(id_, Code.EXPOSURE, f"{at_risk_wei} of {self._limits.max_exposure_wei} wei"))
-            elif self.state.gas_paid_today_wei + at_risk_wei > self._limits.max_gas_wei_per_day:
-                spent = f"{self.state.gas_paid_today_wei} paid and {at_risk_wei} at risk"
-                effects.append(Drop(id_, Code.GAS_BUDGET, f"{spent} of {self._limits.max_gas_wei_per_day} wei"))
-            else:
-                entry.is_live = True
-                live += 1
-                exposure_wei = at_risk_wei
-                effects.append(Submit(id_, selection.target_number))
+                continue
+            refusal = check_bundle(self._view(entry, entry.executed, selection, replaced.get(id_), stamp))
+            if refusal is not None:
+                effects.append(Drop(id_, *refusal))
+                continue
+            entry.is_live = True
+            self.state.sent_in_slot += 1
+            effects.append(Submit(id_, selection.target_number))
         return tuple(effects)
 
-    def _on_ended(self, ended: BundleEnded) -> tuple[Effect, ...]:
+    def _view(
+        self,
+        entry: KnownOpportunity,
+        executed: CandidateExecuted,
+        selection: SelectionMade,
+        replaced: str | None,
+        stamp: Stamp,
+    ) -> ChainCheckView:
+        """All that is known of a bundle that is to be sent."""
+        state, standing, found = self.state, self._standing, entry.found
+        head, facts = state.head, state.facts
+        if head is None or facts is None or facts.head_hash != head.block_hash:
+            facts = None
+        live = [other for other in state.open.values() if other.is_live]
+        twins = (
+            other.found.id
+            for other in live
+            if other.found.target_transaction == found.target_transaction
+            and set(other.found.pools) == set(found.pools)
+            and other.found.id != replaced
+        )
+        base_fee_wei = 0 if head is None else head.next_base_fee_wei
+        return ChainCheckView(
+            limits=self._chain_limits,
+            now_ns=stamp.monotonic_ns,
+            is_latched=standing.is_halted,
+            guard_age_ns=standing.guard_age_ns(stamp.monotonic_ns),
+            mode=state.breakers.mode().joined(standing.mode),
+            head_age_ns=None if facts is None else facts.head_age_ns,
+            chain_id=None if facts is None else facts.chain_id,
+            executor_code_hash=None if facts is None else facts.executor_code_hash,
+            is_synced=facts is not None and facts.is_synced,
+            chain_nonce=None if facts is None else facts.chain_nonces,
+            ledger_nonce=0 if facts is None else facts.ledger_nonces,
+            journal_problem=standing.journal_problem,
+            quarantined_pools=tuple(pool for pool in found.pools if pool in state.quarantined),
+            is_plan=executed.is_plan,
+            verdict=executed.verdict,
+            unproved_pools=(),
+            state_hash=found.head_hash,
+            head_hash="" if head is None else head.block_hash,
+            head_number=0 if head is None else head.number,
+            target_number=selection.target_number,
+            is_target_pending=True,  # one whose target is gone is not held any more
+            missing_slots=executed.missing,
+            cutoff_ns=None if facts is None else facts.cutoff_ns,
+            live_twin=next(twins, ""),
+            quoted_amount=executed.quoted_amount,
+            executed_amount=executed.executed_amount,
+            base_fee_wei=executed.base_fee_wei,
+            fee_cap_wei=executed.fee_cap_wei,
+            least_base_fee_wei=base_fee_wei,
+            most_base_fee_wei=base_fee_wei,
+            worst_gas_wei=executed.gas_limit_cost_wei,
+            live_worst_gas_wei=self.exposure_wei,
+            inventory_wei=0,
+            operator_balance_wei=0 if facts is None or facts.operators_wei is None else facts.operators_wei,
+            day_loss_wei=state.breakers.loss_today_atoms,
+            gas_paid_today_wei=state.gas_paid_today_wei,
+            live_bundles=len(live),
+            endpoints=()
+            if facts is None
+            else tuple(EndpointRate(name, state.sent_in_slot, limit) for name, limit in facts.endpoints),
+        )
+
+    def _on_ended(self, ended: BundleEnded, stamp: Stamp) -> tuple[Effect, ...]:
         entry = self._entry(ended.id)
         if not entry.is_live:
             raise ContradictoryEvent(f"{ended.id} ended without being live")
         entry.is_live = False
         self.state.gas_paid_today_wei += ended.gas_paid_wei
-        return ()
+        if not ended.gas_paid_wei and not ended.net_wei:
+            return ()  # not mined: neither a loss nor a gain
+        return self.state.breakers.on_episode(ended.net_wei, stamp)
 
     def _on_target_gone(self, gone: TargetGone) -> tuple[Effect, ...]:
         effects: list[Effect] = []

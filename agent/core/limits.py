@@ -19,6 +19,13 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_exposure_wei: int
     """Worst gas of all live bundles together."""
     max_bundles_per_block: int
+    max_day_loss_wei: int | None = None
+    """What a UTC day may lose, live bundles at their worst; None: the breakers alone bound it."""
+    profile: str = "standard"
+    """Whose figures the breakers have."""
+    chain_id: int = 1
+    executor_code_hash: str = ""
+    """Of the executor that bundles are made for; another code at its address is not sent to."""
 
     def __post_init__(self) -> None:
         if self.min_net_wei < 1:

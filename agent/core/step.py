@@ -87,7 +87,7 @@ class Core:
         if kind in _OF_CHAIN:
             if self.bundles is None:
                 raise ContradictoryEvent(f"{kind.__name__} without a chain")
-            return self.bundles.step(event)  # type: ignore[arg-type] # `kind` says so, for a tenth of isinstance
+            return self.bundles.step(event, stamp)  # type: ignore[arg-type] # `kind` says so, for a tenth of isinstance
         if isinstance(event, HaltAsked):
             return self._halt(event.by, event.reason, stamp)
         if isinstance(event, GuardGone):

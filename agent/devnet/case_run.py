@@ -25,6 +25,7 @@ from agent.devnet.schedule import best_schedule
 from agent.devnet.survey import empty_result, name_rivals
 from agent.dex.pool import StateName
 from agent.engine.candidate import Appraiser
+from agent.engine.chain_facts import of_world, read_facts
 from agent.engine.ending import Aftermath, end_bundles
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
@@ -35,6 +36,7 @@ from agent.engine.tracked import Target
 from agent.errors import UsageError
 from agent.eth.hexes import to_data
 from agent.eth.units import Hash32
+from agent.journal.machine import core_settings
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
 from agent.ports.clock import Clock
@@ -78,12 +80,13 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
     cap = MAX_TRANSACTION_GAS if case.hardfork == "osaka" else None  # EIP-7825
     builder = Builder(world.node.anvil, mempool, ordering=asked.ordering, max_transaction_gas=cap)
     builder.next_env = world.node.env
+    limits = of_world(settings.limits, chain_id=case.chain_id, executor=world.executor)
     journal = JournalWriter(
         asked.folder,
         Run(
             asked.run,
             "1",
-            {"world": "case", "block": str(case.number), "limits": msgspec.json.encode(settings.limits).decode()},
+            {"world": "case", "block": str(case.number), **core_settings(limits)},
         ),
         monotonic_ns=clock.monotonic_ns(),
         wall_ns=clock.wall_ns(),
@@ -103,7 +106,7 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
             unproved=world.unproved,
         )
         hunter = Hunter(
-            core=Core(settings.limits),
+            core=Core(limits),
             journal=journal,
             clock=clock,
             stages=StageClock(),
@@ -134,6 +137,13 @@ async def _hunt(world: CaseWorld, hunter: Hunter, appraiser: Appraiser, builder:
             next_base_fee_wei=case.header.base_fee_wei,
         ),
         world.node.env,
+        await read_facts(
+            world.node.anvil.rpc,
+            executor=world.executor,
+            ledger=hunter.nonces,
+            head_hash=case.parent.hash,
+            endpoints=("devnet",),
+        ),
     )
     before: Moment | None = None
     raws = {transaction.hash: transaction.raw for transaction in case.transactions}

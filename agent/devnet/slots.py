@@ -17,10 +17,12 @@ import msgspec
 
 from agent.chain.client import Rpc
 from agent.chain.connect import header_at
+from agent.chain.headers import Header
 from agent.chain.mempool import MempoolFeed
 from agent.chain.pools import differing
 from agent.chain.rpc import HttpRpc
 from agent.chain.websocket import WsRpc
+from agent.core.events.chain import ChainFacts
 from agent.core.step import Core
 from agent.devnet.builder import Builder, BuiltBlock, Ordering
 from agent.devnet.front import Front
@@ -29,6 +31,7 @@ from agent.devnet.relay import Relay
 from agent.devnet.settling import end_block
 from agent.engine.booking import Books
 from agent.engine.candidate import Appraiser
+from agent.engine.chain_facts import of_world, read_facts
 from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.chain_view import ChainView
 from agent.engine.executor import Executor
@@ -38,6 +41,7 @@ from agent.engine.result import BlockResult, Ending, RunResult
 from agent.engine.settings import HuntSettings
 from agent.engine.summary import summarise
 from agent.eth.hexes import address_text, to_data
+from agent.journal.machine import core_settings
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
 from agent.ports.clock import Clock
@@ -104,10 +108,10 @@ async def run_slots(
     """Run the agent over `blocks` slots of a world that stands."""
     settings, ours = asked.settings, world.identities
     rpc = HttpRpc(world.front.rpc_url, clock=clock)
-    limits = msgspec.json.encode(settings.limits).decode()
+    limits = of_world(settings.limits, chain_id=ground.chain_id, executor=world.executor)
     journal = JournalWriter(
         asked.folder,
-        Run(asked.run, "1", {"world": ground.kind, **ground.noted, "limits": limits}),
+        Run(asked.run, "1", {"world": ground.kind, **ground.noted, **core_settings(limits)}),
         monotonic_ns=clock.monotonic_ns(),
         wall_ns=clock.wall_ns(),
     )
@@ -123,7 +127,7 @@ async def run_slots(
         simulator = NodeSimulator(rpc)
         cycles = index_cycles(view.pools, start_tokens=settings.start_tokens, max_hops=settings.max_hops)
         hunter = Hunter(
-            core=Core(settings.limits),
+            core=Core(limits),
             journal=journal,
             clock=clock,
             stages=StageClock(),
@@ -135,7 +139,13 @@ async def run_slots(
             chain_id=ground.chain_id,
             settings=settings,
         )
-        return await _slots(world, ground, ChainHunt(hunter, view, simulator), feed, rpc, simulator, asked, say)
+
+        async def facts(header: Header) -> ChainFacts:
+            return await read_facts(
+                rpc, executor=world.executor, ledger=hunter.nonces, head_hash=header.hash, endpoints=[client.name]
+            )
+
+        return await _slots(world, ground, ChainHunt(hunter, view, simulator, facts), feed, rpc, simulator, asked, say)
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -7,11 +7,11 @@ they are behind it. Where its calldata foretells them, the search does not wait 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from agent.chain.headers import Header
 from agent.chain.pending import PendingTransaction
-from agent.core.events.chain import HeadSeen
+from agent.core.events.chain import ChainFacts, HeadSeen
 from agent.dex.pool import StateName
 from agent.dex.routers.plan import NotUnderstood
 from agent.engine.chain_view import ChainView
@@ -42,7 +42,15 @@ def next_env(header: Header) -> BlockEnv:
 class ChainHunt:
     """One hunter on one chain view."""
 
-    def __init__(self, hunter: Hunter, view: ChainView, simulator: Simulator) -> None:
+    def __init__(
+        self,
+        hunter: Hunter,
+        view: ChainView,
+        simulator: Simulator,
+        facts: Callable[[Header], Awaitable[ChainFacts]],
+    ) -> None:
+        """`facts` reads what must be known beside a head before anything is sent on it."""
+        self._facts = facts
         self.hunter = hunter
         self.view = view
         self._simulator = simulator
@@ -61,6 +69,7 @@ class ChainHunt:
                 next_base_fee_wei=next_env(header).base_fee_wei,
             ),
             next_env(header),
+            await self._facts(header),
         )
         await self.hunter.on_moment(
             self.view.pools, before=None, touched=None, state=StateName(header.hash, None), target=None

@@ -7,7 +7,7 @@ import msgspec
 from agent.eth.units import Address, Hash32
 from agent.sim.simulator import Call
 from agent.strategies.arb.opportunity import Opportunity
-from agent.strategies.arb.plan import Plan, encode_run
+from agent.strategies.arb.plan import Plan, PlanError, decode_run, encode_run
 
 GAS_BASE = 200_000
 GAS_PER_LEG = 350_000
@@ -52,6 +52,34 @@ def calldata(opportunity: Opportunity, terms: Terms | None, *, last_block: int) 
             parent_hash=None if terms is None else terms.parent_hash,
             payment_bps=0 if terms is None else terms.payment_bps,
             floor_amount=0 if terms is None else terms.floor_amount,
+        )
+    )
+
+
+def is_plan(data: bytes, opportunity: Opportunity, terms: Terms) -> bool:
+    """Whether calldata, read as the contract reads it, does this opportunity on these terms and nothing else."""
+    try:
+        packed = decode_run(data)
+    except PlanError:
+        return False
+    legs = opportunity.legs
+    return (
+        packed.start_token in (None, opportunity.start_token)
+        and packed.amount_in == legs[0].amount_in
+        and packed.lender == len(legs) - 1
+        and packed.lent_token is None
+        and (packed.last_block, packed.parent_hash) == (terms.last_block, terms.parent_hash)
+        and (packed.payment_bps, packed.floor_amount) == (terms.payment_bps, terms.floor_amount)
+        and len(packed.legs) == len(legs)
+        and all(
+            (one.pool, one.is_v3_style, one.is_zero_for_one, one.amount)
+            == (
+                leg.pool,
+                leg.kind == "v3",
+                leg.token_in < leg.token_out,
+                leg.amount_in if leg.kind == "v3" else leg.amount_out,
+            )
+            for one, leg in zip(packed.legs, legs, strict=True)
         )
     )
 

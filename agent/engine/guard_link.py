@@ -9,7 +9,6 @@ closes, its process is gone, and nothing may be placed any more: the kernel says
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import mmap
 import os
 import socket
@@ -194,21 +193,30 @@ def check_latch(folder: Path) -> None:
     )
 
 
-def _connect(folder: Path) -> socket.socket:
-    """Raises SetupError where no guard listens."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+def connect(folder: Path, name: str, kind: socket.SocketKind) -> socket.socket:
+    """A socket to one of the guard's, that does not block. Raises OSError where nobody listens."""
+    connection = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         # A socket's path has at most 107 bytes, and folders of runs are deeper than that.
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        with contextlib.ExitStack() as stack:
-            stack.callback(os.close, descriptor)
-            connection.connect(f"/proc/self/fd/{descriptor}/{AGENT_SOCKET}")
-    except OSError as error:
+        try:
+            connection.connect(f"/proc/self/fd/{descriptor}/{name}")
+        finally:
+            os.close(descriptor)
+    except BaseException:
         connection.close()
+        raise
+    return connection
+
+
+def _connect(folder: Path) -> socket.socket:
+    """Raises SetupError where no guard listens."""
+    try:
+        return connect(folder, AGENT_SOCKET, socket.SOCK_SEQPACKET)
+    except OSError as error:
         raise SetupError(
             f"no guard listens: {error.strerror}",
             code="E_NO_GUARD",
             where=str(folder),
             hint="start one with `mev-agent guard run`",
         ) from None
-    return connection

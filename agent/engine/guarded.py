@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ import msgspec
 
 import agent
 from agent.engine import guard_wire as wire
-from agent.engine.guard_link import GuardLink, check_latch
+from agent.engine.guard_link import GuardLink, check_latch, connect
 from agent.errors import SetupError
 from agent.eth.hexes import address_text, to_data
 from agent.eth.keys import Signer, sign_dynamic_fee
@@ -33,6 +34,7 @@ from agent.ports.clock import SYSTEM_CLOCK, Clock
 from agent.ports.processes import GuardListener
 
 GUARD_FILE = Path(agent.__file__).parent / "guard" / "__main__.py"
+CONTROL_SOCKET = "control.sock"
 START_TIMEOUT_S = 5.0
 LEAVE_TIMEOUT_S = 6.0
 _POLL_S = 0.01
@@ -111,11 +113,12 @@ async def guarded(
 ) -> AsyncIterator[GuardLink]:
     """A guard that watches from here on; the first beat is due within `beat_deadline_ms`.
 
-    `build` is 16 bytes over code and configuration; `event_seq` and `digest` are where the journal stands. However the
+    A guard that already stands in the plan's folder (`mev-agent guard run`) is the one, with its own configuration, and
+    goes on standing; else one is started for this run. `build` is 16 bytes over code and configuration; `event_seq` and `digest` are where the journal stands. However the
     block ends, the guard is told good-bye, and then cancels and looks for what was left. Raises Halted while the latch
     is set, SetupError where no guard comes up.
     """
-    process = await start_guard(plan)
+    process = None if is_standing(plan.folder) else await start_guard(plan)
     try:
         link = await GuardLink.connect(
             plan.folder,
@@ -128,14 +131,25 @@ async def guarded(
             clock=clock,
         )
     except BaseException:
-        process.terminate()
-        await _ended(process, LEAVE_TIMEOUT_S)
+        if process is not None:
+            process.terminate()
+            await _ended(process, LEAVE_TIMEOUT_S)
         raise
     try:
         yield link
     finally:
         await link.leave()
-        await _ended(process, LEAVE_TIMEOUT_S)
+        if process is not None:
+            await _ended(process, LEAVE_TIMEOUT_S)
+
+
+def is_standing(folder: Path) -> bool:
+    """Whether a guard listens in this folder."""
+    try:
+        connect(folder, CONTROL_SOCKET, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
 
 
 async def start_guard(plan: GuardPlan) -> subprocess.Popen[bytes]:

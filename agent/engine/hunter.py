@@ -20,6 +20,7 @@ from agent.core.events import Event, Stamp
 from agent.core.events.chain import (
     BundleEnded,
     CandidateExecuted,
+    ChainFacts,
     HeadSeen,
     OpportunityFound,
     SelectionMade,
@@ -32,6 +33,7 @@ from agent.dex.pool import StateName
 from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser, Candidate
 from agent.engine.execution import Seat
+from agent.engine.executor import Terms, is_plan
 from agent.engine.forecast import MAX_AHEAD, Ahead, ForecastCount
 from agent.engine.latency import StageClock
 from agent.engine.result import Ending
@@ -102,11 +104,12 @@ class Hunter:
 
     # Events of the world
 
-    def on_head(self, head: HeadSeen, target: BlockEnv) -> None:
-        """A new head; `target` is the block that can be aimed at now."""
+    def on_head(self, head: HeadSeen, target: BlockEnv, facts: ChainFacts) -> None:
+        """A new head; `target` is the block that can be aimed at now, `facts` what was read beside the head."""
         self._env = target
         self._head_hash = head.block_hash
         self._step(head)
+        self._step(facts)
         for one in self.tracked.values():
             if one.outcome == Ending.HELD:
                 one.outcome, one.reason = Ending.EXPIRED, "a new head came before the slot was closed"
@@ -234,7 +237,14 @@ class Hunter:
             for one in self.held()
             if one.opportunity.id not in {winner.opportunity.id for winner in chosen}
         ]
-        effects = self._step(SelectionMade(env.number, tuple(one.opportunity.id for one in chosen), tuple(losers)))
+        effects = self._step(
+            SelectionMade(
+                env.number,
+                tuple(one.opportunity.id for one in chosen),
+                tuple(losers),
+                tuple((id_, old.opportunity.id) for id_, old in (heirs or {}).items()),
+            )
+        )
         sent = []
         for effect in effects:
             if isinstance(effect, Submit):
@@ -259,6 +269,11 @@ class Hunter:
         """A block came; `nonces` are the operators' on the chain now. Frees the keys whose block has passed."""
         self._ledger.advance(head_block=number, nonces=nonces)
         self._nonces.update(nonces)
+
+    @property
+    def nonces(self) -> Mapping[Address, int]:
+        """Our ledger: the next nonce of each operator."""
+        return self._nonces
 
     @property
     def operators(self) -> tuple[Address, ...]:
@@ -384,8 +399,15 @@ class Hunter:
                 verdict=candidate.verdict or "",
                 verdict_detail=candidate.verdict_detail,
                 has_terms=candidate.terms is not None,
+                is_plan=candidate.terms is None or self._is_plan(candidate, candidate.terms),
+                base_fee_wei=env.base_fee_wei,
+                fee_cap_wei=0 if candidate.terms is None else candidate.terms.max_fee_wei,
             )
         )
+
+    def _is_plan(self, candidate: Candidate, terms: Terms) -> bool:
+        call = self._appraiser.call(candidate, operator=self._first_operator, nonce=0)
+        return is_plan(call.data, candidate.opportunity, terms)
 
     async def _send(self, one: Tracked, claim: Claim, env: BlockEnv, replaced: Tracked | None) -> bool:
         """Send it to every endpoint at once; False where the relay's own simulation says otherwise than ours."""

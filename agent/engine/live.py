@@ -28,9 +28,11 @@ from agent.chain.mempool import MempoolEvent, MempoolFeed
 from agent.chain.pending import PendingTransaction
 from agent.chain.websocket import WsRpc
 from agent.core.codes import Code
+from agent.core.events.chain import ChainFacts
 from agent.core.step import Core
 from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser
+from agent.engine.chain_facts import of_world, pretended_facts
 from agent.engine.chain_hunt import ChainHunt
 from agent.engine.chain_view import ChainView
 from agent.engine.executor import Executor
@@ -43,6 +45,7 @@ from agent.errors import OutcomeUnknown, ProtocolError, SetupError
 from agent.eth.hexes import address_text, to_data, to_quantity
 from agent.eth.keys import Signer
 from agent.eth.units import Address, Hash32
+from agent.journal.machine import core_settings
 from agent.journal.records import Run
 from agent.journal.settings import process_settings
 from agent.journal.writer import JournalWriter
@@ -55,6 +58,8 @@ from agent.strategies.arb.screen import Screen
 CLOSE_AFTER_S = 11.0
 """After a head: what is decided later than this would miss the next block."""
 KEPT_HEADERS = 256
+SLOT_GRACE_NS = 1_000_000_000
+"""What is decided as the slot closes is still of it."""
 
 
 @runtime_checkable
@@ -120,10 +125,10 @@ async def run_shadow(asked: ShadowRun, clock: Clock, say: Callable[[str], None])
     rpc = await open_node(asked.url, chain_id=asked.chain_id, clock=clock)
     try:
         engine = await probe_engine(rpc)
-        limits = msgspec.json.encode(asked.settings.limits).decode()
+        limits = of_world(asked.settings.limits, chain_id=asked.chain_id, executor=asked.executor)
         journal = JournalWriter(
             asked.folder,
-            Run(asked.run, "1", {"world": "live", "mode": "shadow", "limits": limits}),
+            Run(asked.run, "1", {"world": "live", "mode": "shadow", **core_settings(limits)}),
             monotonic_ns=clock.monotonic_ns(),
             wall_ns=clock.wall_ns(),
             settings=process_settings(),
@@ -369,7 +374,7 @@ class Shadow:
         if self._hunter is None:
             cycles = index_cycles(view.pools, start_tokens=settings.start_tokens, max_hops=settings.max_hops)
             self._hunter = Hunter(
-                core=Core(settings.limits),
+                core=Core(of_world(settings.limits, chain_id=asked.chain_id, executor=asked.executor)),
                 journal=self._journal,
                 clock=self._clock,
                 stages=StageClock(),
@@ -381,4 +386,17 @@ class Shadow:
                 chain_id=asked.chain_id,
                 settings=settings,
             )
-        return ChainHunt(self._hunter, view, self._simulator)
+        return ChainHunt(self._hunter, view, self._simulator, self._facts)
+
+    async def _facts(self, header: Header) -> ChainFacts:
+        """Pretended, as executor and operators are; the head is as old as its arrival here."""
+        funded = [one.balance_wei for one in self._asked.overrides if one.balance_wei is not None]
+        assert self._closes_at_ns is not None, "the slot was opened by this head"
+        return pretended_facts(
+            executor=self._asked.executor,
+            chain_id=self._asked.chain_id,
+            head_hash=header.hash,
+            operators_wei=sum(funded),
+            head_age_ns=0,
+            cutoff_ns=self._closes_at_ns + SLOT_GRACE_NS,
+        )

@@ -14,6 +14,7 @@ from agent.core.events import Event, Stamp
 from agent.core.events.chain import (
     BundleEnded,
     CandidateExecuted,
+    ChainFacts,
     HeadSeen,
     OpportunityFound,
     SelectionMade,
@@ -49,6 +50,21 @@ EXECUTED = CandidateExecuted(
     missing=0,
     refused="",
     verdict="",
+    base_fee_wei=10,
+    fee_cap_wei=20,
+)
+FACTS = ChainFacts(
+    head_hash="0xaa",
+    chain_id=1,
+    executor_code_hash="",
+    is_synced=True,
+    head_age_ns=0,
+    chain_nonces=7,
+    ledger_nonces=7,
+    operators_wei=10**18,
+    nav_wei=None,
+    cutoff_ns=1,
+    endpoints=(("relay", 9),),
 )
 LIMITS = RiskLimits(min_net_wei=100, max_gas_wei_per_day=1_000, max_exposure_wei=400, max_bundles_per_block=2)
 
@@ -75,6 +91,7 @@ class Chain:
 def core_at_head(limits: RiskLimits = LIMITS) -> Chain:
     core = Chain(limits)
     assert core.step(HEAD) == ()
+    assert core.step(FACTS) == ()
     return core
 
 
@@ -84,8 +101,9 @@ def drop_code(effects: tuple[object, ...]) -> Code:
     return effect.code
 
 
-def held(core: Chain, id_: str, *, head: str = "0xaa", **changes: int) -> None:
-    assert core.step(msgspec.structs.replace(FOUND, id=id_, head_hash=head)) == (Execute(id_),)
+def held(core: Chain, id_: str, *, head: str = "0xaa", **changes: object) -> None:
+    pools = (f"pool of {id_}",)  # two that take the same pools behind the same target are one
+    assert core.step(msgspec.structs.replace(FOUND, id=id_, head_hash=head, pools=pools)) == (Execute(id_),)
     (effect,) = core.step(msgspec.structs.replace(EXECUTED, id=id_, head_hash=head, **changes))
     assert isinstance(effect, Hold)
 
@@ -133,6 +151,7 @@ def test_after_a_reorg_the_same_cycle_is_new_on_the_sibling_head() -> None:
     held(core, "one")
     core.step(msgspec.structs.replace(HEAD, block_hash="0xab"))
     held(core, "one", head="0xab")
+    core.step(msgspec.structs.replace(FACTS, head_hash="0xab"))
     assert core.step(SelectionMade(101, ("one",), ())) == (Submit("one", 101),)
     core.step(msgspec.structs.replace(HEAD, block_hash="0xac"))
     assert core.exposure_wei, "what lives goes on living, whichever head comes"
@@ -230,7 +249,7 @@ def test_chosen_candidates_are_submitted_and_losers_name_their_winner() -> None:
 
 
 def test_rate_exposure_and_the_days_gas_are_limits_over_all_live_bundles() -> None:
-    core = core_at_head()
+    core = core_at_head(msgspec.structs.replace(LIMITS, max_exposure_wei=450))
     for id_ in ("one", "two", "three"):
         held(core, id_)
     effects = core.step(SelectionMade(101, ("one", "two", "three"), ()))
@@ -274,3 +293,67 @@ def test_a_halt_between_hold_and_selection_stops_the_submission() -> None:
     held(core, "one")
     core.step(HaltAsked("guard", "beat lost"))
     assert drop_code(core.step(SelectionMade(101, ("one",), ()))) is Code.HALTED
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"head_hash": "0xab"}, Code.HEAD_OLD),
+        ({"head_age_ns": 18_000_000_001}, Code.HEAD_OLD),
+        ({"chain_id": 5}, Code.WRONG_CHAIN),
+        ({"chain_id": None}, Code.WRONG_CHAIN),
+        ({"executor_code_hash": "0x01"}, Code.EXECUTOR_CHANGED),
+        ({"is_synced": False}, Code.NODE_SYNCING),
+        ({"chain_nonces": 8}, Code.NONCE_DISAGREES),
+        ({"chain_nonces": None}, Code.NONCE_DISAGREES),
+        ({"operators_wei": 149}, Code.INSUFFICIENT_FUNDS),
+        ({"operators_wei": None}, Code.INSUFFICIENT_FUNDS),
+        ({"cutoff_ns": 0}, Code.CUTOFF_PASSED),
+        ({"endpoints": ()}, Code.RATE),
+        ({"endpoints": (("relay", 0),)}, Code.RATE),
+    ],
+)
+def test_nothing_is_sent_on_what_is_not_known_of_the_chain(change: dict[str, object], code: Code) -> None:
+    core = core_at_head()
+    held(core, "one")
+    core.step(msgspec.structs.replace(FACTS, **change))
+    assert drop_code(core.step(SelectionMade(101, ("one",), ()))) is code
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"is_plan": False}, Code.CALLDATA_DIFFERS),
+        ({"base_fee_wei": 9}, Code.BASE_FEE_BOUND),
+        ({"fee_cap_wei": 9}, Code.BASE_FEE_BOUND),
+    ],
+)
+def test_nothing_is_sent_that_is_not_what_was_executed(change: dict[str, object], code: Code) -> None:
+    core = core_at_head()
+    held(core, "one", **change)
+    assert drop_code(core.step(SelectionMade(101, ("one",), ()))) is code
+
+
+def test_two_that_do_the_same_are_one() -> None:
+    core = core_at_head()
+    held(core, "one")
+    core.step(msgspec.structs.replace(FOUND, id="two", pools=("pool of one",)))
+    core.step(msgspec.structs.replace(EXECUTED, id="two"))
+    assert core.step(SelectionMade(101, ("one",), ())) == (Submit("one", 101),)
+    assert drop_code(core.step(SelectionMade(101, ("two",), ()))) is Code.DUPLICATE_BUNDLE
+    held(core, "three")
+    core.step(msgspec.structs.replace(FOUND, id="four", pools=("pool of one",)))
+    core.step(msgspec.structs.replace(EXECUTED, id="four"))
+    assert core.step(SelectionMade(101, ("four",), (), (("four", "one"),))) == (Submit("four", 101),), (
+        "it takes its place"
+    )
+
+
+def test_bundles_that_lose_pause_the_agent() -> None:
+    core = core_at_head(msgspec.structs.replace(LIMITS, profile="conservative", max_gas_wei_per_day=10_000))
+    for id_ in ("one", "two", "three"):
+        held(core, id_)
+        core.step(SelectionMade(101, (id_,), ()))
+        core.step(BundleEnded(id_, "included", gas_paid_wei=10, bid_paid_wei=0, net_wei=-10))
+    held(core, "four")
+    assert drop_code(core.step(SelectionMade(101, ("four",), ()))) is Code.PAUSED

@@ -14,6 +14,7 @@ from agent.chain.discovery import identify
 from agent.chain.headers import Header
 from agent.chain.pools import load_pools
 from agent.config import load_settings
+from agent.core.events.chain import ChainFacts
 from agent.core.limits import RiskLimits
 from agent.core.step import Core
 from agent.devnet.case import Case, load_case
@@ -30,6 +31,7 @@ from agent.dex.routers.read import ROUTERS
 from agent.dex.v2 import V2Pool
 from agent.engine import chain_hunt
 from agent.engine.candidate import Appraiser
+from agent.engine.chain_facts import NO_CUTOFF_NS, pretended_facts
 from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.executor import Executor
 from agent.engine.forecast import Disagreement, Forecast, disagreement, predict
@@ -301,7 +303,18 @@ def hunt(folder: Path, oracle: Oracle) -> ChainHunt:
         chain_id=1,
         settings=settings,
     )
-    return ChainHunt(hunter, View(), oracle)  # type: ignore[arg-type]
+
+    async def facts(header: Header) -> ChainFacts:
+        return pretended_facts(
+            executor=executor,
+            chain_id=1,
+            head_hash=header.hash,
+            operators_wei=10**20,
+            head_age_ns=0,
+            cutoff_ns=NO_CUTOFF_NS,
+        )
+
+    return ChainHunt(hunter, View(), oracle, facts)  # type: ignore[arg-type]
 
 
 async def hunted(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.engine.guarded import GuardedVenue, GuardPlan, guarded, start_guard
+from agent.engine.guarded import GUARD_FILE, GuardedVenue, GuardPlan, guarded, is_standing, start_guard
 from agent.errors import Halted, SetupError
 from agent.guard.control import ask
 from agent.ports.processes import Figures
@@ -72,6 +72,24 @@ async def test_a_guard_that_does_not_come_up_says_why(tmp_path: Path) -> None:
     finally:
         first.terminate()
         first.wait()
+
+
+async def test_a_guard_that_stands_already_is_the_one_and_stays(tmp_path: Path) -> None:
+    standing = await start_guard(GuardPlan(folder=tmp_path))
+    config = json.loads((tmp_path / "guard.json").read_text())
+    standing.terminate()
+    standing.wait()
+    (tmp_path / "guard.json").write_text(json.dumps({**config, "is_single_run": False, "beat_deadline_ms": 777}))
+    command = [sys.executable, "-I", "-S", str(GUARD_FILE), "--config", str(tmp_path / "guard.json")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as guard:
+        while not is_standing(tmp_path):
+            await asyncio.sleep(0.01)
+        for run in ("first", "second"):
+            async with guarded(GuardPlan(folder=tmp_path), run=run, run_epoch=1, build=BUILD, listener=Ear()) as link:
+                assert (link.guard_pid, link.beat_deadline_ms) == (guard.pid, 777)
+            await asyncio.sleep(0.2)
+        assert guard.poll() is None
+        guard.terminate()
 
 
 async def test_a_guard_that_cannot_reach_the_venue_is_not_armed(tmp_path: Path) -> None:

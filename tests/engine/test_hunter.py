@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from agent.core.codes import Code
-from agent.core.events.chain import HeadSeen
+from agent.core.events.chain import ChainFacts, HeadSeen
 from agent.core.limits import RiskLimits
 from agent.core.step import Core
 from agent.dex.pool import StateName
@@ -16,7 +16,7 @@ from agent.dex.pool_set import PoolSet
 from agent.dex.v2 import V2Pool
 from agent.engine.candidate import Candidate
 from agent.engine.execution import Execution
-from agent.engine.executor import Terms
+from agent.engine.executor import Terms, calldata
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
 from agent.engine.settings import HuntSettings
@@ -43,6 +43,19 @@ ENV = BlockEnv(
     number=101, timestamp=1_012, base_fee_wei=10, fee_recipient=EXECUTOR, gas_limit=30_000_000, prev_randao=1
 )
 HEAD = HeadSeen(number=100, block_hash="0xaa", parent_hash="0x99", timestamp_s=1_000, next_base_fee_wei=10)
+FACTS = ChainFacts(
+    head_hash=HEAD.block_hash,
+    chain_id=1,
+    executor_code_hash="",
+    is_synced=True,
+    head_age_ns=0,
+    chain_nonces=0,
+    ledger_nonces=0,
+    operators_wei=10**20,
+    nav_wei=None,
+    cutoff_ns=1 << 62,
+    endpoints=(("relay", 99),),
+)
 LIMITS = RiskLimits(min_net_wei=1, max_gas_wei_per_day=10**18, max_exposure_wei=10**18, max_bundles_per_block=9)
 GAS = 150_000
 
@@ -76,7 +89,7 @@ class ObedientAppraiser:
             error="",
         )
         terms = Terms(
-            payment_bps=5_000,
+            payment_bps=0,
             floor_amount=1,
             max_fee_wei=env.base_fee_wei,
             max_priority_fee_wei=0,
@@ -87,7 +100,8 @@ class ObedientAppraiser:
         return Candidate(opportunity=one, measured=execution, value_wei=one.gross_amount, terms=terms, final=execution)
 
     def call(self, candidate: Candidate, *, operator: Address, nonce: int) -> Call:
-        data = candidate.opportunity.id.encode()
+        assert candidate.terms is not None
+        data = calldata(candidate.opportunity, candidate.terms, last_block=candidate.terms.last_block)
         return Call(sender=operator, to=EXECUTOR, data=data, gas=GAS, nonce=nonce, max_fee_wei=10)
 
 
@@ -160,7 +174,7 @@ class Bench:
             chain_id=1,
             settings=settings,
         )
-        self.hunter.on_head(HEAD, ENV)
+        self.hunter.on_head(HEAD, ENV, FACTS)
 
     async def find(self, pools: PoolSet, *, target: Target | None = None) -> None:
         await self.hunter.on_moment(pools, before=None, touched=None, state=StateName(HASH, None), target=target)

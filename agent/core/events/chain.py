@@ -19,6 +19,29 @@ class HeadSeen(msgspec.Struct, frozen=True, tag="head", gc=False):
     next_base_fee_wei: int
 
 
+class ChainFacts(msgspec.Struct, frozen=True, tag="chain_facts", kw_only=True):
+    """What was read beside the head: whether what we believe of chain, executor and keys is so. None is not known."""
+
+    head_hash: str
+    chain_id: int | None
+    executor_code_hash: str | None
+    is_synced: bool
+    head_age_ns: int | None
+    """Since the head's slot began; 0 in a world that waits for us."""
+    chain_nonces: int | None
+    """Sum of the operators' nonces as the chain has them."""
+    ledger_nonces: int
+    """The same as our own ledger has them."""
+    operators_wei: int | None
+    """ETH of all operators, to pay gas with."""
+    nav_wei: int | None
+    """What operators, executor and vault hold in ETH and WETH; None where that is not followed."""
+    cutoff_ns: int | None
+    """Monotonic time from which on nothing that is sent is in time for the block."""
+    endpoints: tuple[tuple[str, int], ...]
+    """Name of each endpoint, and bundles it takes in a slot."""
+
+
 class OpportunityFound(msgspec.Struct, frozen=True, tag="found"):
     """A search result at a named state."""
 
@@ -58,6 +81,11 @@ class CandidateExecuted(msgspec.Struct, frozen=True, tag="executed"):
     verdict_detail: str = ""
     has_terms: bool = True
     """Terms were found on which it would be sent; without them nothing is offered."""
+    is_plan: bool = True
+    """The calldata that would be signed decodes to the plan that was executed."""
+    base_fee_wei: int = 0
+    """The base fee it was priced with."""
+    fee_cap_wei: int = 0
 
 
 class SelectionMade(msgspec.Struct, frozen=True, tag="selected"):
@@ -66,6 +94,8 @@ class SelectionMade(msgspec.Struct, frozen=True, tag="selected"):
     target_number: int
     chosen: tuple[str, ...]
     losers: tuple[tuple[str, str], ...]
+    replaces: tuple[tuple[str, str], ...] = ()
+    """Of the chosen, those that take over key, nonce and id of a live one; the two exclude each other."""
 
 
 class BundleEnded(msgspec.Struct, frozen=True, tag="ended"):
@@ -91,4 +121,6 @@ class Superseded(msgspec.Struct, frozen=True, tag="superseded"):
     by: str
 
 
-ChainEvent = HeadSeen | OpportunityFound | CandidateExecuted | SelectionMade | BundleEnded | TargetGone | Superseded
+ChainEvent = (
+    HeadSeen | ChainFacts | OpportunityFound | CandidateExecuted | SelectionMade | BundleEnded | TargetGone | Superseded
+)

@@ -268,11 +268,18 @@ class Evidence:
         for name, order in list(machine.state.live.items()):
             if name in listed or event.as_of_exec_seq < max(order.exec_seq, order.status_seq):
                 continue
-            if order.state is OrderState.UNKNOWN and order.is_acked and event.as_of_exec_seq > machine.state.cursor:
-                continue  # the executions that have not come yet may say how it ended
             fence = machine.fence_over(order)
             if fence and event.asked.seq >= fence.done_seq and event.as_of_exec_seq >= fence.exec_seq:
-                machine.react(order, FENCE_ABSENT, stamp, out)
+                self._gone_behind_fence(order, event, stamp, out)
+
+    def _gone_behind_fence(self, order: Order, event: OpenOrders, stamp: Stamp, out: Outcome) -> None:
+        is_behind = event.as_of_exec_seq > self._machine.state.cursor
+        if is_behind and order.state is OrderState.UNKNOWN and order.is_acked:
+            return  # the executions that have not come yet may say how it ended
+        if order.pending_lots and not is_behind and _is_in_order(order, event.asked):
+            self.amend_never_was(order, stamp, out)  # or its execution would be among those that came
+        if order.state not in FINAL:
+            self._machine.react(order, FENCE_ABSENT, stamp, out)
 
     def _on_status(
         self,
