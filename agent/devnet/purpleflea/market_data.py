@@ -77,7 +77,7 @@ class MarketData:
             self._publish_book(symbol, [session for session in live if symbol in session.books])
             self.tick(symbol, [session for session in live if symbol in session.tickers])
 
-    def tick(self, symbol: str, sessions: Iterable[Session], *, is_forced: bool = False) -> None:
+    def tick(self, symbol: str, sessions: list[Session], *, is_forced: bool = False) -> None:
         """The ticker frame, where anything in it changed or `is_forced`."""
         book, market = self._engine.books[symbol], self._engine.markets[symbol]
         bid, ask = book.bids.best(), book.asks.best()
@@ -92,6 +92,8 @@ class MarketData:
             return
         if not is_forced:
             self._shown[symbol] = now
+        if not sessions:
+            return
         frame: dict[str, Any] = {
             "type": "tick",
             "symbol": symbol,

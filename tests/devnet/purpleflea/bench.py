@@ -115,7 +115,8 @@ class Bench:
 
     def position(self, client: Client) -> str | None:
         """The account's position in the venue's own books; None where it never had one."""
-        return next((row["qty"] for row in self.books_of(client)["positions"]), None)
+        frame = self.venue.floor.account_frame(self.venue.floor.members[client.account])
+        return next((row["qty"] for row in frame["positions"]), None)
 
     def login(self, secret: str, *, subscribe: bool = True, **headers: str) -> Client:
         """Connect; with `subscribe` also to the account's own frames, and forget what that said."""

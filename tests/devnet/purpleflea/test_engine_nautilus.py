@@ -1,0 +1,191 @@
+"""Takers of one account beside NautilusTrader's simulated exchange: fills, fees, positions and the balance at the end.
+
+Each step shows a book and sends one order; the same steps go through the venue, where other accounts make the book.
+NautilusTrader keeps commissions to eight digits where the venue rounds each fee up to an atom of six, so a fee here is
+theirs rounded up, and the balances differ by the sum of that. What is left is their average price, a float whose
+profits are rounded to eight digits: at most one of the last digits for each fill.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from agent.devnet.purpleflea import Terms
+from tests.devnet.purpleflea.bench import Bench
+from tests.devnet.purpleflea.test_engines import ENGINES, MID, PYTHON, TIMEOUT_S, free_market, price, qty
+
+pytestmark = pytest.mark.peer
+
+FUNDS = 10_000_000
+ATOM = 1_000_000
+"""Atoms in one USDC."""
+
+Step = dict[str, Any]
+
+
+def nautilus(steps: list[Step]) -> Any:
+    if not PYTHON.exists():
+        pytest.skip("no .venv-engines: run `make setup-peers`")
+    instrument = free_market().instrument
+    fees = {"maker_ppm": instrument.maker_fee_ppm, "taker_ppm": instrument.taker_fee_ppm}
+    done = subprocess.run(
+        [PYTHON, ENGINES / "run_nautilus.py", json.dumps(fees)],
+        input=json.dumps(steps),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        cwd=ENGINES,
+    )
+    if "ModuleNotFoundError" in done.stderr:
+        pytest.skip("nautilus_trader has no wheel for this machine")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def ours(steps: list[Step]) -> Any:
+    bench = Bench(terms=Terms(markets=(free_market(),), max_open=100_000))
+    makers = [bench.trader("100000000000"), bench.trader("100000000000")]
+    taker = bench.trader(str(FUNDS))
+    found = []
+    for index, step in enumerate(steps):
+        bench.clock.ns += 1_000_000_000
+        for name, side in (("bids", "buy"), ("asks", "sell")):
+            for level, (ticks, lots) in enumerate(step[name]):
+                said = makers[level % 2].place(
+                    f"{side}{index}-{level}", side, qty(lots), price(ticks), type="post_only"
+                )
+                assert said[0]["type"] == "order_ack", said
+        limit = None if step["ticks"] is None else price(step["ticks"])
+        said = taker.place(
+            f"t{index}", step["side"], qty(step["lots"]), limit, type=step["type"], reduce_only=step["reduce_only"],
+            **({"max_slippage_ticks": 10_000} if limit is None else {}),
+        )  # fmt: skip
+        fills = [frame for frame in said if frame["type"] == "fill"]
+        found.append(
+            {
+                "fills": [[lots_of(frame["qty"]), ticks_of(frame["price"]), frame["fee"]] for frame in fills],
+                "ended": said[-1]["type"] if said[-1]["type"] in ("order_canceled", "reject") else "",
+                "position": lots_of(bench.position(taker) or "0.000"),
+            }
+        )
+        for maker in makers:
+            maker.say("cancel_all")
+    balances = {row["ccy"]: row["total"] for row in bench.books_of(taker)["balances"]}
+    return {"orders": found, "balance": balances["USDC"]}
+
+
+def lots_of(text: str) -> int:
+    return int(text.replace(".", ""))
+
+
+def ticks_of(text: str) -> int:
+    return int(text.replace(".", ""))
+
+
+def stream(seed: int, count: int, types: tuple[str, ...]) -> list[Step]:
+    """Books of five levels a side, and orders that may take several of them; the last one goes back to flat."""
+    dice = random.Random(seed)
+    steps: list[Step] = []
+    for _ in range(count):
+        steps.append(
+            {
+                **book(dice),
+                "side": dice.choice(("buy", "sell")),
+                "lots": dice.randint(1, 60),
+                "type": dice.choice(types),
+                "ticks": MID + dice.randint(-60, 60),
+                "reduce_only": False,
+            }
+        )
+        if steps[-1]["type"] == "market":
+            steps[-1]["ticks"] = None
+    return steps
+
+
+def book(dice: random.Random) -> dict[str, list[list[int]]]:
+    """At least 100 lots a side, so that a market order never sees the end of it."""
+    mid = MID + dice.randint(-20, 20)
+    return {
+        name: [[mid + sign * (5 + 9 * level), dice.randint(20, 40)] for level in range(5)]
+        for name, sign in (("bids", -1), ("asks", 1))
+    }
+
+
+def flat_again(steps: list[Step]) -> list[Step]:
+    """The same steps and one market order that closes what is open after them."""
+    position = ours(steps)["orders"][-1]["position"]
+    if position == 0:
+        return steps
+    deep = {"bids": [[MID - 10, 5_000]], "asks": [[MID + 10, 5_000]]}
+    side = "sell" if position > 0 else "buy"
+    closing = {**deep, "side": side, "lots": abs(position), "type": "market", "ticks": None, "reduce_only": True}
+    return [*steps, closing]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fills_fees_positions_and_the_last_balance_agree(seed: int) -> None:
+    steps = flat_again(stream(seed, 300, ("market", "ioc", "fok")))
+    own, other = ours(steps), nautilus(steps)
+    rounded = Fraction(0)
+    for mine, theirs in zip(own["orders"], other["orders"], strict=True):
+        assert [fill[:2] for fill in mine["fills"]] == [fill[:2] for fill in theirs["fills"]]
+        for (_, _, fee), (_, _, commission) in zip(mine["fills"], theirs["fills"], strict=True):
+            atoms = Fraction(commission) * ATOM
+            assert Fraction(fee) * ATOM == math.ceil(atoms)
+            rounded += Fraction(fee) - Fraction(commission)
+        if mine["fills"]:
+            assert mine["position"] == theirs["position"]
+        assert bool(mine["ended"]) == bool(theirs["ended"])
+    assert own["orders"][-1]["position"] == 0
+    fills = sum(len(order["fills"]) for order in own["orders"])
+    assert fills > 200
+    assert abs(Fraction(own["balance"]) + rounded - Fraction(other["balance"])) <= fills * Fraction(1, 10**8)
+
+
+SHALLOW = {"bids": [[MID - 10, 5]], "asks": [[MID + 10, 5], [MID + 20, 5]]}
+
+
+def order(side: str, lots: int, kind: str, ticks: int | None = None, *, reduce_only: bool = False) -> Step:
+    return {**SHALLOW, "side": side, "lots": lots, "type": kind, "ticks": ticks, "reduce_only": reduce_only}
+
+
+@pytest.mark.parametrize(
+    ("steps", "fills"),
+    [
+        ([order("buy", 15, "fok", MID + 20)], []),
+        ([order("buy", 3, "ioc", MID)], []),
+        ([order("sell", 5, "market", reduce_only=True)], []),
+        ([order("buy", 3, "market"), order("sell", 5, "market", reduce_only=True)], [[3, MID - 10]]),
+        ([order("buy", 3, "market"), order("sell", 5, "ioc", MID - 10, reduce_only=True)], [[3, MID - 10]]),
+        ([order("buy", 15, "market")], [[5, MID + 10], [5, MID + 20]]),
+    ],
+    ids=["fok too big", "ioc too dear", "nothing to reduce", "reduce market", "reduce ioc", "beyond the book"],
+)
+def test_edges_trade_the_same(steps: list[Step], fills: list[list[int]]) -> None:
+    for found in (ours(steps), nautilus(steps)):
+        assert [fill[:2] for fill in found["orders"][-1]["fills"]] == fills
+
+
+def test_what_a_market_order_cannot_get_is_cancelled_here_and_stays_open_there() -> None:
+    steps = [order("buy", 15, "market")]
+    assert ours(steps)["orders"][0]["ended"] == "order_canceled"
+    assert nautilus(steps)["orders"][0]["ended"] == ""
+
+
+def test_what_is_too_much_to_reduce_is_cancelled_here_and_shrinks_unsaid_there() -> None:
+    steps = [order("buy", 3, "market"), order("sell", 5, "market", reduce_only=True)]
+    assert ours(steps)["orders"][1]["ended"] == "order_canceled"
+    assert nautilus(steps)["orders"][1]["ended"] == ""
+
+
+def test_fill_or_kill_means_all_that_was_asked_for_here_and_all_that_reduces_there() -> None:
+    steps = [order("buy", 3, "market"), order("sell", 5, "fok", MID - 10, reduce_only=True)]
+    assert ours(steps)["orders"][1]["fills"] == []
+    assert [fill[:2] for fill in nautilus(steps)["orders"][1]["fills"]] == [[3, MID - 10]]
