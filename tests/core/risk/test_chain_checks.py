@@ -152,6 +152,10 @@ def test_the_base_fee_it_was_priced_with() -> None:
     ]
 
 
+def test_the_days_gas_counts_what_is_live_at_its_worst() -> None:
+    assert [code(live_worst_gas_wei=500, gas_paid_today_wei=wei) for wei in (2_400, 2_401)] == [None, Code.GAS_BUDGET]
+
+
 def test_the_target_lies_ahead() -> None:
     assert [code(target_number=number) for number in (99, 100, 101)] == [Code.TARGET_PASSED, Code.TARGET_PASSED, None]
 

@@ -19,11 +19,13 @@ from agent.core.risk.recent import (
 KEY: OrderKey = ("maker", "BTC-USDC", Side.BUY, 100, 5)
 
 
-def test_an_equal_order_counts_to_the_end_of_the_window() -> None:
+def test_an_equal_order_counts_for_a_tenth_of_a_second() -> None:
     window = DuplicateWindow()
     window.add(KEY, 1_000)
-    assert window.count(KEY, 1_000 + DUPLICATE_WINDOW_NS) == 1
-    assert window.count(KEY, 1_001 + DUPLICATE_WINDOW_NS) == 0
+    window.add(KEY, 1_001)
+    assert window.count(KEY, 100_001_000) == 2
+    assert window.count(KEY, 100_001_001) == 1
+    assert window.count(KEY, 100_001_002) == 0
 
 
 def test_orders_that_differ_in_anything_are_not_equal() -> None:

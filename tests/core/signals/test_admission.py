@@ -11,18 +11,12 @@ from agent.core.codes import Code
 from agent.core.events import Stamp
 from agent.core.events.market import SignalIn
 from agent.core.instruments import Instrument, Side
-from agent.core.signals.admission import (
-    MAX_LIFE_NS,
-    MAX_SEEN,
-    REPLAY_WINDOW_NS,
-    Admission,
-    AdmissionState,
-    ProducerBudget,
-)
+from agent.core.signals.admission import MAX_SEEN, Admission, AdmissionState, ProducerBudget
 from tests.core.risk.views import INSTRUMENT
 from tests.core.signals.making import BUDGET, NOW, S, a_signal, at
 
 DAY_NS = 86_400 * S
+TEN_MINUTES_NS = 600 * S
 
 
 def verdict(
@@ -55,7 +49,7 @@ BREAKS: list[tuple[Code, dict[str, Any], dict[str, Any]]] = [
     (Code.UNKNOWN_INSTRUMENT, {}, {"instrument": None}),
     (Code.QTY_RANGE, {"lots": 1}, {}),
     (Code.EXPIRED, {"expires_ns": NOW.wall_ns}, {}),
-    (Code.SIGNAL_TOO_LONG, {"expires_ns": NOW.wall_ns + MAX_LIFE_NS + 1}, {}),
+    (Code.SIGNAL_TOO_LONG, {"expires_ns": NOW.wall_ns + TEN_MINUTES_NS + 1}, {}),
     (Code.SIGNAL_INPUT_OLD, {}, {"input_age_ns": None}),
 ]
 
@@ -86,7 +80,7 @@ def test_a_field_of_its_kind(field: str, good: list[Any], bad: list[Any]) -> Non
 
 @pytest.mark.parametrize(
     ("left_ns", "expected"),
-    [(0, Code.EXPIRED), (1, None), (MAX_LIFE_NS, None), (MAX_LIFE_NS + 1, Code.SIGNAL_TOO_LONG)],
+    [(0, Code.EXPIRED), (1, None), (TEN_MINUTES_NS, None), (TEN_MINUTES_NS + 1, Code.SIGNAL_TOO_LONG)],
 )
 def test_how_long_it_lives(left_ns: int, expected: Code | None) -> None:
     assert verdict(an_admission(), a_signal(expires_ns=NOW.wall_ns + left_ns)) is expected
@@ -122,14 +116,14 @@ class TestReplays:
     def test_for_a_day(self) -> None:
         admission = an_admission()
         verdict(admission, a_signal(1))
-        for after_ns, expected in ((REPLAY_WINDOW_NS, Code.SIGNAL_REPLAYED), (REPLAY_WINDOW_NS + 1, None)):
+        for after_ns, expected in ((DAY_NS, Code.SIGNAL_REPLAYED), (DAY_NS + 1, None)):
             now = at(after_ns)
             assert verdict(admission, a_signal(1, expires_ns=now.wall_ns + S), now) is expected
 
     def test_what_may_still_be_alive_is_never_forgotten(self) -> None:
         admission = an_admission()
         admission.state.seen = {f"{number:032x}": NOW.wall_ns for number in range(MAX_SEEN)}
-        for after_ns, expected in ((MAX_LIFE_NS, Code.SIGNALS_FULL), (MAX_LIFE_NS + 1, None)):
+        for after_ns, expected in ((TEN_MINUTES_NS, Code.SIGNALS_FULL), (TEN_MINUTES_NS + 1, None)):
             now = at(after_ns)
             assert verdict(admission, a_signal(99_999, expires_ns=now.wall_ns + S), now) is expected
         assert len(admission.state.seen) <= MAX_SEEN
@@ -167,6 +161,11 @@ class TestBudget:
             assert verdict(admission, sale) is expected
         assert verdict(an_admission(), sale, reference_ticks=None) is Code.STALE_DATA
         assert verdict(an_admission(), a_signal(1), reference_ticks=None) is None
+
+    def test_a_buy_is_valued_by_its_limit(self) -> None:
+        buy = a_signal(1, limit_ticks=10_000)
+        admission = an_admission(ProducerBudget(signals_per_s=1, notional_atoms_per_day=100_000))
+        assert verdict(admission, buy, reference_ticks=20_000) is None
 
     def test_a_start_gives_no_tokens(self) -> None:
         admission = an_admission(ProducerBudget(signals_per_s=1, notional_atoms_per_day=10**9))
