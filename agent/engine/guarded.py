@@ -114,9 +114,9 @@ async def guarded(
     """A guard that watches from here on; the first beat is due within `beat_deadline_ms`.
 
     A guard that already stands in the plan's folder (`mev-agent guard run`) is the one, with its own configuration, and
-    goes on standing; else one is started for this run. `build` is 16 bytes over code and configuration; `event_seq` and `digest` are where the journal stands. However the
-    block ends, the guard is told good-bye, and then cancels and looks for what was left. Raises Halted while the latch
-    is set, SetupError where no guard comes up.
+    goes on standing; else one is started for this run. `build` is 16 bytes over code and configuration; `event_seq` and
+    `digest` are where the journal stands. However the block ends, the guard is told good-bye, and then cancels and looks
+    for what was left. Raises Halted while the latch is set, SetupError where no guard comes up.
     """
     process = None if is_standing(plan.folder) else await start_guard(plan)
     try:

@@ -85,7 +85,8 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
         desk=desk,
         access=VenueAccess(ws_url=account.ws_url, credentials=Credentials(key, account.auth), options=options(account)),
         guard=GuardPlan(
-            folder=folder / "guard",
+            # A halt of an account that is worth something outlives its run; a devnet's ends with it.
+            folder=(folder if settings.mode == "devnet" else Path(settings.observe.runs_dir)) / "guard",
             max_orders_per_s=desk.profile.orders_per_s,
             max_venue_age_ms=VENUE_AGE_MS,
             venue=GuardedVenue(

@@ -17,6 +17,9 @@ CANCEL_WITHIN_S = 1.0
 SILENCE_AFTER_S = 2.0
 """The promise: nothing is accepted any more two seconds after the fault."""
 
+TRIALS = [0, 1, *(pytest.param(number, marks=pytest.mark.slow) for number in range(2, 100))]
+"""Two by default; a hundred where slow tests run."""
+
 SetStage = Callable[..., Stage]
 
 
@@ -35,7 +38,8 @@ def check_promise(stage: Stage, trigger_ns: int, name: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["killed", "stopped", "wedge", "wedge_trading", "wedge_beating"])
-def test_an_agent_that_fails_is_stopped(set_stage: SetStage, fault: str) -> None:
+@pytest.mark.parametrize("trial", TRIALS)
+def test_an_agent_that_fails_is_stopped(set_stage: SetStage, fault: str, trial: int) -> None:
     stage = set_stage()
     stage.start_guard()
     agent = stage.start_agent(fault)
@@ -58,7 +62,10 @@ def test_an_agent_that_fails_is_stopped(set_stage: SetStage, fault: str) -> None
     )
 
 
-def test_when_the_guard_is_killed_the_agent_stops_itself_and_the_next_guard_looks(set_stage: SetStage) -> None:
+@pytest.mark.parametrize("trial", TRIALS)
+def test_when_the_guard_is_killed_the_agent_stops_itself_and_the_next_guard_looks(
+    set_stage: SetStage, trial: int
+) -> None:
     stage = set_stage()
     guard = stage.start_guard()
     agent = stage.start_agent()
