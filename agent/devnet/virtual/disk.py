@@ -138,6 +138,9 @@ class VirtualFile:
         self._writable()
         return VirtualMap(self)
 
+    def warm(self, start: int, end: int) -> None:
+        """There is nothing to gain."""
+
     def sync(self) -> None:
         inode = self._writable()
         self._disk.syncs += 1
