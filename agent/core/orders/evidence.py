@@ -273,10 +273,12 @@ class Evidence:
                 self._gone_behind_fence(order, event, stamp, out)
 
     def _gone_behind_fence(self, order: Order, event: OpenOrders, stamp: Stamp, out: Outcome) -> None:
-        is_behind = event.as_of_exec_seq > self._machine.state.cursor
-        if is_behind and order.state is OrderState.UNKNOWN and order.is_acked:
+        is_ahead = event.as_of_exec_seq > self._machine.state.cursor
+        if is_ahead and order.state is OrderState.UNKNOWN and order.is_acked:
             return  # the executions that have not come yet may say how it ended
-        if order.pending_lots and not is_behind and _is_in_order(order, event.asked):
+        if order.pending_lots:
+            if is_ahead or not _is_in_order(order, event.asked):
+                return  # it may have ended at the total that the amendment was to change
             self.amend_never_was(order, stamp, out)  # or its execution would be among those that came
         if order.state not in FINAL:
             self._machine.react(order, FENCE_ABSENT, stamp, out)
