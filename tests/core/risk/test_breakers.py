@@ -138,7 +138,9 @@ class TestLatches:
         held.on_time(stamp(2_000 * SECOND_NS))
         assert held.mode().words == "HALTED", "the end of the pause is no end of the halt"
         held.on_time(stamp(DAY_NS))
+        held.on_episode(-1, stamp(DAY_NS))
         assert modes(held.reset("streak", "understood", stamp(DAY_NS))) == ["ACTIVE"]
+        assert held.streak.count == 0
         assert modes(held.on_episode(-1, stamp(DAY_NS))) == ["PAUSED"]
 
     def test_a_latched_hold_is_neither_released_nor_lowered(self, held: Breakers) -> None:
@@ -220,6 +222,11 @@ class TestDays:
         held.on_time(stamp(DAY_NS))
         assert (held.orders_today, held.notional_today_atoms) == (0, 0)
 
+    def test_a_day_that_begins_before_the_first_value_starts_from_nothing(self) -> None:
+        held = breakers()
+        assert days(held.on_time(stamp(0))) == []
+        assert days(held.on_time(stamp(DAY_NS))) == [(1, 0)]
+
     def test_a_day_without_events_is_passed_over(self, held: Breakers) -> None:
         see_nav(held, NAV - 1_000, SECOND_NS)
         assert days(held.on_time(stamp(5 * DAY_NS + 1))) == [(5, NAV - 1_000)]
@@ -289,6 +296,41 @@ class TestDrawdown:
         fall = {0: 0, 1: 100, 2: 70, 850: 150, 851: 120, 910: 120, 1_750: 120, 1_751: 120}
         told = [modes(see_nav(held, NAV * (1_000 - f) // 1_000, s * SECOND_NS)) for s, f in fall.items()]
         assert told == [[], ["SIZE(500000)"], [], ["SIZE(250000)"], [], [], [], ["SIZE(500000)"]]
+
+    def test_the_fall_is_told_in_ppm_rounded_up(self, held: Breakers) -> None:
+        see_nav(held, NAV - 1, 1)
+        assert held.drawdown.fall_ppm() == 1
+        see_nav(held, 3 * NAV, 2)
+        see_nav(held, 2 * NAV, 3)
+        assert held.drawdown.fall_ppm() == 333_334
+        assert breakers().drawdown.fall_ppm() == 0
+
+    def test_after_everything_was_withdrawn_the_next_value_starts_a_new_fund(self, held: Breakers) -> None:
+        see_nav(held, NAV + 50, SECOND_NS)
+        see_nav(held, NAV + 90, SECOND_NS + 1)
+        held.on_flow(-NAV - 90, stamp(SECOND_NS + 2))
+        assert (held.drawdown.units, see_nav(held, 0, SECOND_NS + 3)) == (0, ())
+        held.on_flow(700, stamp(SECOND_NS + 4))
+        see_nav(held, 700, 3 * SECOND_NS)
+        drawdown = held.drawdown
+        assert (drawdown.units, drawdown.high_nav_atoms, drawdown.high_units) == (700, 700, 700)
+        assert held.mode().words == "ACTIVE"
+
+    def test_a_deposit_into_a_ruined_fund_buys_units_at_no_less_than_an_atom(self, held: Breakers) -> None:
+        see_nav(held, -5, 1)
+        held.on_flow(3, stamp(2))
+        assert held.drawdown.units == NAV + 3 * NAV
+
+    def test_a_reset_forgets_the_mark_that_waited(self) -> None:
+        held = breakers(with_limits(day_loss_ppm=PPM))
+        see_nav(held, NAV, 0)
+        see_nav(held, NAV + 1, SECOND_NS)
+        see_nav(held, NAV + 9, SECOND_NS + 1)
+        see_nav(held, NAV // 2, SECOND_NS + 2)
+        held.on_time(stamp(DAY_NS))
+        held.reset("drawdown", "a new start", stamp(DAY_NS))
+        see_nav(held, NAV // 2, DAY_NS + SECOND_NS)
+        assert held.drawdown.high_nav_atoms == NAV // 2
 
     def test_a_restart_goes_on_with_the_recovery(self) -> None:
         held = breakers(with_limits(day_loss_ppm=PPM))
