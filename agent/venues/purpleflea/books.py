@@ -89,10 +89,10 @@ class Keeper(msgspec.Struct):
         wrong = self._wrong(frame.checksum)
         return [event] if wrong is None else self.stale(wrong)
 
-    def contradicts(self, book_seq: int | None, bid: str | None, ask: str | None) -> bool:
+    def contradicts(self, bid: str | None, ask: str | None) -> bool:
         """Whether a ticker of the same sequence names another best price: a level is here that should have gone."""
         book = self.book
-        if not book.is_valid or book_seq != book.book_seq:
+        if not book.is_valid:
             return False
         prices = self.market.prices
         return (bid is not None and prices.parse(bid) != book.best_bid_ticks) or (

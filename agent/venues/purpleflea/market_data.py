@@ -96,19 +96,23 @@ class MarketData:
         if market is None:
             self._counters["unknown_symbol"] += 1
             return []
+        prices = market.prices
         exchange_ns = frame.exchange_ts * 1_000
         tick = MarketTick(
             symbol=frame.symbol,
-            price_ticks=market.prices.positive(frame.price),
-            mark_ticks=None if frame.mark is None else market.prices.positive(frame.mark),
+            price_ticks=prices.positive(frame.price),
+            mark_ticks=None if frame.mark is None else prices.positive(frame.mark),
             exchange_ns=exchange_ns,
         )
-        if self._is_late(exchange_ns):
+        if self.offset_ns is not None and self._is_late(exchange_ns):
             return []
-        if frame.book_seq is not None:
-            watched = self._books.get(frame.symbol)
-            if watched is not None and watched.keeper.contradicts(frame.book_seq, frame.bid, frame.ask):
-                return [*self._begin_anew(watched, "ticker"), tick]
+        watched = self._books.get(frame.symbol)
+        if (
+            watched is not None
+            and frame.book_seq == watched.keeper.book.book_seq
+            and watched.keeper.contradicts(frame.bid, frame.ask)
+        ):
+            return [*self._begin_anew(watched, "ticker"), tick]
         return [tick]
 
     def trade(self, frame: wire.Trade) -> list[Event]:

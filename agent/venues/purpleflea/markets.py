@@ -10,7 +10,7 @@ from collections import OrderedDict
 
 import msgspec
 
-from agent.core.instruments import Instrument, OrderType, Side, Step
+from agent.core.instruments import Instrument, Step
 from agent.venues.purpleflea import decimals
 from agent.venues.purpleflea.decimals import Grid
 from agent.venues.purpleflea.strict import Malformed
@@ -30,7 +30,7 @@ class Market(msgspec.Struct):
     lots: Grid
     money: Grid
     """Quote atoms."""
-    places: dict[tuple[Side, OrderType, bool], str] = {}
+    places: dict[tuple[str, str, bool], str] = {}
     """The fixed part of a place frame, up to its quantity."""
 
     @classmethod

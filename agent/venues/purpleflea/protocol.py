@@ -95,6 +95,8 @@ class PurpleFleaProtocol:
         self._malformed_at: deque[int] = deque(maxlen=max(1, options.malformed_per_minute))
         self._handlers = self._table()
         self._sender = Sender(self.markets, self._questions, self._private, self._data, options)
+        self.send: Callable[[OrderEffect, Stamp], bytes] = self._sender.send
+        """The frame for an effect of the step with this stamp; see `Sender.send`."""
         for instrument in instruments:
             self.define(instrument)
 
@@ -245,15 +247,6 @@ class PurpleFleaProtocol:
             return _NEVER_NS
         silent_ns = self._heard_ns + self.options.missed_heartbeats * self._heartbeat_ns
         return min(silent_ns, self._ping_at_ns, self._data.next_deadline_ns)
-
-    # Effects out
-
-    def send(self, effect: OrderEffect, stamp: Stamp) -> bytes:
-        """The frame for an effect of the step with this stamp; empty for effects that are not for the venue.
-
-        Raises Rejected (VENUE_UNACKED) for an order to a peer that has not proved acknowledgements.
-        """
-        return self._sender.send(effect, stamp)
 
     # Session frames
 

@@ -59,7 +59,10 @@ class Sender:
         }
 
     def send(self, effect: OrderEffect, stamp: Stamp) -> bytes:
-        """The frame; empty where there is none. Raises Rejected for an order that may not be placed."""
+        """The frame for an effect of the step with this stamp; empty for effects that are not for the venue.
+
+        Raises Rejected (VENUE_UNACKED) for an order to a peer that has not proved acknowledgements.
+        """
         sender = self._senders.get(type(effect))
         return b"" if sender is None else sender(effect, stamp)
 
