@@ -20,6 +20,7 @@ from agent.journal.records import (
     DIGEST,
     DIGEST_BYTES,
     HALT,
+    HEADER,
     HEADER_BYTES,
     PAYLOAD_BYTES_MAX,
     Halt,
@@ -34,7 +35,7 @@ RESERVE_BYTES = 2048
 HALT_REASON_MAX = 512
 DIGEST_EVERY = 256
 DIGEST_EVERY_NS = 100 * MILLISECOND_NS
-HASH_STEP_BYTES = 8192
+HASH_STEP_BYTES = 2048
 """Hashed in steps of this size, so that no single append pays for a whole digest."""
 
 _pack = COVERED.pack
@@ -63,6 +64,8 @@ class Appender:
     _unsynced_since_ns: int
     _limit: int
     _end: int
+    _last: int
+    """Where the last record begins."""
 
     @property
     def path(self) -> Path:
@@ -99,6 +102,11 @@ class Appender:
         if self._keeper.failure is not None:
             self._limit = -1
 
+    def _last_times(self) -> tuple[int, int]:
+        """Monotonic and wall time of the last record."""
+        header = HEADER.unpack(self._map[self._last : self._last + HEADER_BYTES])
+        return header[6], header[7]
+
     def _append(self, kind: int, payload: bytes, monotonic_ns: int, wall_ns: int) -> int:
         start = self._end
         length = len(payload)
@@ -119,8 +127,7 @@ class Appender:
         self._crc = crc
         self._end = end
         self._sequence = sequence
-        self._monotonic_ns = monotonic_ns
-        self._wall_ns = wall_ns
+        self._last = start
         if end > self._hash_due:
             self._hash_written()
         if sequence >= self._digest_due or monotonic_ns >= self._digest_due_ns:

@@ -19,11 +19,12 @@ from pathlib import Path
 
 from agent.journal.errors import JournalFailed
 from agent.journal.segments import segment_name
-from agent.journal.settings import JournalSettings
+from agent.journal.settings import Durability, JournalSettings
 from agent.journal.snapshots import Snapshot, write_snapshot
 from agent.ports.disk import Disk, MappedBytes, StoredFile
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+WARM_BYTES_MIN = 16 * 1024
 SyncedCallback = Callable[[JournalFailed | None], None]
 
 
@@ -56,6 +57,7 @@ class Keeper:
         """The present segment's, behind those that are full and not synced yet."""
         self._rolling = threading.Lock()
         self._spare: tuple[StoredFile, MappedBytes] | None = None
+        self._warmed_from = 0
         self._written = written
         self._on_failure = on_failure
         self._prune = prune
@@ -103,11 +105,18 @@ class Keeper:
         """One turn: sync what was appended, and make the next segment where it is time."""
         self.sync()
         _, end = self._written()
+        self._warm(end)
         if end * 2 > self._settings.segment_bytes and self._spare is None and self.failure is None:
             if not self._settings.is_threaded:
                 self.prepare()
             elif not self._preparing.locked():
                 threading.Thread(target=self.prepare, name="journal-room", daemon=True).start()
+
+    def _warm(self, end: int) -> None:
+        """Ready the pages that will be written next: twice as many as in the turn before, which a sync made cold."""
+        written, self._warmed_from = max(0, end - self._warmed_from), end
+        if self._settings.durability is Durability.PROCESS and self._settings.is_threaded and written:
+            self._files[-1].warm(end, end + max(WARM_BYTES_MIN, 2 * written))
 
     def sync(self) -> None:
         with self._syncing:

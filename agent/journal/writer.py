@@ -257,12 +257,13 @@ class JournalWriter(Appender):
 
     def _end_in_good_order(self, state: bytes | None) -> None:
         snapshot = None
+        times = self._last_times()
         if state is not None:
             ended = State(hash_state(state), is_snapshot=True)
-            self._append_reserved(STATE, encode_payload(ended), self._monotonic_ns, self._wall_ns)
+            self._append_reserved(STATE, encode_payload(ended), *times)
             snapshot = self._snapshot(state)
-        self._write_digest(self._monotonic_ns, self._wall_ns)
-        self._append_reserved(CLOSE, b"{}", self._monotonic_ns, self._wall_ns)
+        self._write_digest(*times)
+        self._append_reserved(CLOSE, b"{}", *times)
         self._keeper.sync()
         if snapshot is not None and self._keeper.failure is None:
             write_snapshot(self.folder, self._disk, snapshot)

@@ -81,6 +81,9 @@ class MemoryFile:
     def map(self) -> MappedBytes:
         return MemoryMap(self)
 
+    def warm(self, start: int, end: int) -> None:
+        """There is nothing to gain."""
+
     def sync(self) -> None:
         self.disk.operation("sync")
         self.content.durable = bytes(self.content.seen)

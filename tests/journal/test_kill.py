@@ -75,6 +75,9 @@ class DyingFile:
     def map(self) -> MappedBytes:
         return DyingMap(self._file.map(), self._watch)
 
+    def warm(self, start: int, end: int) -> None:
+        self._file.warm(start, end)
+
     def sync(self) -> None:
         self._watch.operation()
         self._file.sync()

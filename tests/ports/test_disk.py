@@ -75,6 +75,9 @@ def test_a_mapped_write_is_a_write(disk: Disk, folder: Path) -> None:
     assert reader.read_at(4090, 10) == b"\0\0\0\0over\0\0"
     file.write_at(0, b"head")
     assert bytes(mapped[0:4]) == b"head"
+    file.warm(10, 8192)
+    file.warm(8000, 100_000)
+    assert file.read_at(0, 8192).strip(b"\0") == b"head" + bytes(4090) + b"over"
     file.sync()
     reader.close()
     file.close()
