@@ -126,7 +126,8 @@ def _wishes(stream: random.Random, streams: Streams, profile: Profile, until_ns:
     at_ns = NS_PER_S // 2
     while (at_ns := at_ns + int(stream.expovariate(profile.calls_per_s) * NS_PER_S)) < until_ns:
         kind = stream.random()
-        symbol, side = stream.choice(SYMBOLS), stream.choice(tuple(Side))
+        symbol = stream.choice(SYMBOLS)
+        side = Side.BUY if stream.random() * PPM < profile.buys_ppm else Side.SELL
         if kind < 0.55:
             lots = lots_left.take(symbol, side)
             if lots is not None:

@@ -66,6 +66,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("market.jump", "core.price_jump", 500, 10_000),
     Fault("host.kill", "host.kill", 1_000, 10_000),
     Fault("host.kill_in_step", "host.kill", 300, 5_000),
+    Fault("host.kill_at_send", "host.kill", 2_000, 30_000),
+    Fault("host.power_at_send", "host.power_loss", 1_000, 20_000),
     Fault("host.power", "host.power_loss", 500, 5_000),
     Fault("host.stall", "host.stall", 1_000, 20_000),
     Fault("host.clock_step", "host.clock_step", 500, 10_000),

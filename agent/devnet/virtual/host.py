@@ -62,6 +62,13 @@ class ProcessDied(BaseException):
     """The process is killed here; no handler of the agent may take it."""
 
 
+class PowerLost(ProcessDied):
+    """The machine goes off here."""
+
+    def __init__(self) -> None:
+        super().__init__("loss of power")
+
+
 class Brain(Protocol):
     """The core under test, as the host needs it."""
 
@@ -75,6 +82,7 @@ class Witness(Protocol):
     def on_step(self, event: Event, stamp: Stamp, effects: tuple[Effect, ...]) -> None: ...
     def on_sent(self, effect: Effect) -> None: ...
     def on_death(self, reason: str) -> None: ...
+    def on_power_lost(self) -> None: ...
     def on_broken(self, error: BaseException) -> None: ...
 
 
@@ -260,6 +268,14 @@ class Host:
         self.disk.kill_process()
         self._witness.on_death(reason)
 
+    def lose_power(self) -> None:
+        """The machine goes off: what no sync covered may be gone, and its monotonic clock begins anew."""
+        if self.is_running:
+            self._witness.on_power_lost()
+            self.kill("loss of power")
+            self.disk.lose_power()
+            self.clock.reboot()
+
     def _maybe_die(self, where: str) -> None:
         if self._faults.strikes("host.kill_in_step"):
             raise ProcessDied(where)
@@ -284,6 +300,8 @@ class Host:
             return
         try:
             self.stepper.take_all((*self._own_events(), *taken))
+        except PowerLost:
+            self.lose_power()
         except ProcessDied as death:
             self.kill(str(death))
         except Exception as error:  # noqa: BLE001 - the world judges whether the process may end so
@@ -389,14 +407,18 @@ class Host:
         elif kind is requests.Reconnect:
             self._later(0, self._reconnect)
         elif kind in ON_THE_WIRE:
-            self._maybe_die(f"before {kind.__name__} is sent")
+            if kind in NEEDS_SYNC and self._faults.strikes("host.kill_at_send"):
+                raise ProcessDied(f"before {kind.__name__} is sent")
             if kind in NEEDS_SYNC:
                 assert self.started is not None
                 self.started.log.when_synced(self._when_durable(effect))
                 self._work_soon()
             else:
                 self._send(effect)
-            self._maybe_die(f"behind {kind.__name__}")
+            if kind in NEEDS_SYNC and self._faults.strikes("host.kill_at_send"):
+                raise ProcessDied(f"behind {kind.__name__}")
+            if kind in NEEDS_SYNC and self._faults.strikes("host.power_at_send"):
+                raise PowerLost
 
     def _when_durable(self, effect: Effect) -> Callable[[BaseException | None], None]:
         incarnation = self.incarnation

@@ -45,6 +45,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     acks_tell_result: bool = True
     asks_twice: bool = False
     """A status question also goes out over HTTP, whose answer may overtake, and may outlive the connection."""
+    buys_ppm: int = 500_000
+    """Share of buys among the workload's orders: where it leans to a side, positions come to their limits."""
     has_snapshots: bool = False
     calls_per_s: int = 12
     """Wishes of the workload a second."""
@@ -71,6 +73,7 @@ def draw(streams: Streams, name: Name = "swarm") -> Profile:
         latency_mean_ns=stream.choice((0, NS_PER_MS // 5, 2 * NS_PER_MS, 30 * NS_PER_MS)),
         acks_tell_result=stream.random() < 0.5,
         asks_twice=stream.random() < 0.4,
+        buys_ppm=stream.choice((500_000, 500_000, 150_000, 900_000)),
         has_snapshots=stream.random() < 0.7,
         calls_per_s=stream.choice((4, 12, 12, 40)),
     )

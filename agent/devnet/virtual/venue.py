@@ -32,7 +32,7 @@ from agent.devnet.virtual.schedule import Schedule
 
 ORDERS_PER_S = 200
 MAX_OPEN = 400
-DEPOSIT_ATOMS = 2_000_000 * 10**6
+DEPOSIT_ATOMS = 800_000 * 10**6
 """What the account begins with."""
 FORMS_OF_AN_OPEN_OUTCOME = ("INTERNAL", "TIMEOUT", "E_NEVER_HEARD_OF")
 

@@ -264,6 +264,9 @@ class World:
         if not self.is_healed:
             self._boot_later()
 
+    def on_power_lost(self) -> None:
+        self.has_lost_power = True
+
     def on_broken(self, error: BaseException) -> None:
         self.oracles.on_broken(error)
 
@@ -388,7 +391,7 @@ class World:
             case "host.kill":
                 self.host.kill("SIGKILL")
             case "host.power":
-                self._lose_power()
+                self.host.lose_power()
             case "host.stall":
                 self.host.stall(size_ppm * 3_000)
             case "host.clock_step":
@@ -405,13 +408,6 @@ class World:
                     self.host.take(
                         msgspec.structs.replace(signal, signal_id=f"{now_ns + number:032x}", is_authentic=False)
                     )
-
-    def _lose_power(self) -> None:
-        if self.host.is_running:
-            self.has_lost_power = True
-            self.host.kill("loss of power")
-            self.host.disk.lose_power()
-            self.host.clock.reboot()
 
     def _cross(self, market: Market) -> None:
         session = self.venue.session

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agent.core.accounts.position import Position
 from agent.core.desk.settling import Settling
 from agent.core.effects.control import DisarmTimer
 from agent.core.events import Stamp
@@ -15,7 +16,6 @@ from agent.core.orders.actions import ROWS
 from agent.core.orders.evidence import Evidence
 from agent.core.orders.ingress import Ingress
 from agent.core.orders.order import Order
-from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import AppliedFill, Outcome
 from agent.core.orders.table import FINAL, OrderState
 from agent.core.session import Session
@@ -34,7 +34,11 @@ def _take_out_of_order(self: Any, event: Any, stamp: Stamp, out: Outcome) -> Non
 
 def _take_old_again(self: Any, event: Any, exec_seq: int, stamp: Stamp, out: Outcome) -> None:
     if type(event) is events.Fill:
-        out.fills.append(AppliedFill("", msgspec.structs.replace(event, trade_id=f"{event.trade_id}-{stamp.seq}")))
+        out.fills.append(AppliedFill("", event))
+
+
+def _knows_nothing(self: Position, fill: Any) -> bool:
+    return False
 
 
 def _fill_unless_ended(self: Evidence, event: events.Fill, stamp: Stamp, out: Outcome) -> None:
@@ -100,18 +104,6 @@ def _any_list_will_do(self: Session, event: events.OpenOrders, stamp: Stamp, out
 _on_open_orders = Session._on_open_orders
 
 
-def _reconnect_leaves_orders_as_they_were(self: Any, event: events.SessionDown, stamp: Stamp, out: Outcome) -> None:
-    states = {name: order.state for name, order in self.state.live.items()}
-    _on_down(self, event, stamp, out)
-    for name, state in states.items():
-        order = self.state.live.get(name)
-        if order is not None and state is OrderState.OPEN:
-            self._machine.react(order, ROWS["ack"], stamp, out)
-
-
-_on_down = OwnOrders._on_down
-
-
 def _no_bust(self: Any, out: Outcome, stamp: Stamp) -> None:
     """A trade that was taken back stays in the books."""
 
@@ -123,7 +115,12 @@ EVIDENCE = (
         (evidence, "NF_WEAK", ROWS["nf_final"]),
     ),
     bug("sequence-check-off", "an execution is applied without those before it", (Ingress, "take", _take_out_of_order)),
-    bug("fill-applied-twice", "a fill that comes again is booked again", (Ingress, "_take_old", _take_old_again)),
+    bug(
+        "fill-applied-twice",
+        "a fill that comes again is booked again",
+        (Ingress, "_take_old", _take_old_again),
+        (Position, "knows", _knows_nothing),
+    ),
     bug("late-fill-ignored", "a fill behind the end of its order is dropped", (Evidence, "fill", _fill_unless_ended)),
     bug("overfill-ignored", "a fill that was never ordered stops nothing", (Evidence, "fill", _overfill_as_a_full_one)),
     bug(
@@ -152,11 +149,6 @@ EVIDENCE = (
         "a list of open orders that is not complete is taken for one",
         (Evidence, "open_orders", _any_list_is_complete),
         (Session, "_on_open_orders", _any_list_will_do),
-    ),
-    bug(
-        "disconnect-changes-nothing",
-        "an order that was open before the connection broke still is",
-        (OwnOrders, "_on_down", _reconnect_leaves_orders_as_they_were),
     ),
     bug("bust-ignored", "a trade that was taken back stays in the books", (Settling, "_busted", _no_bust)),
 )

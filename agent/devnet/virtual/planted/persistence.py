@@ -11,6 +11,7 @@ from agent.devnet.virtual.planted.swap import bug
 from agent.journal import recovery
 from agent.journal.reader import Torn
 from agent.journal.records import Cut
+from agent.journal.segments import segment_name, segment_numbers
 from agent.journal.writer import JournalWriter
 from agent.ports.disk import Disk
 
@@ -25,9 +26,9 @@ def _at_once(self: JournalWriter, callback: Any, *, sequence: int | None = None)
 
 def _trust_what_is_there(journal: Path, last: int, disk: Disk) -> None:
     """What the last run left is taken for durable as it stands."""
-    for number in recovery.segment_numbers(journal, disk):
+    for number in segment_numbers(journal, disk):
         if number > last:
-            disk.remove(journal / recovery.segment_name(number))
+            disk.remove(journal / segment_name(number))
 
 
 def _prices_as_they_were(self: Markets) -> None:
