@@ -13,7 +13,8 @@ from agent.core.events import Event
 from agent.core.events.market import MarketTick
 from agent.venues.purpleflea import decimals
 from agent.venues.purpleflea.markets import Markets
-from agent.venues.purpleflea.wire import Frame, Hello, MaybeName, Microseconds, Name, Refused
+from agent.venues.purpleflea.wire import Hello, Refused
+from agent.venues.purpleflea.wire_types import Frame, MaybeName, Microseconds, Name
 
 
 class ArticleTick(Frame, frozen=True, kw_only=True, tag="tick", gc=True):

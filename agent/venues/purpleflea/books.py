@@ -25,7 +25,8 @@ from agent.core.instruments import Side
 from agent.core.market import Book
 from agent.venues.purpleflea.markets import Market
 from agent.venues.purpleflea.strict import Malformed
-from agent.venues.purpleflea.wire import WireDelta, WireLevel, WireSnapshot
+from agent.venues.purpleflea.wire import WireDelta, WireSnapshot
+from agent.venues.purpleflea.wire_types import WireLevel
 
 CHECKED_LEVELS = 10
 WAITING_MAX = 1_000

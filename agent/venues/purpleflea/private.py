@@ -26,7 +26,8 @@ from agent.venues.purpleflea.decimals import OffGrid
 from agent.venues.purpleflea.markets import Markets
 from agent.venues.purpleflea.questions import UNASKED, Kind, Question, Questions
 from agent.venues.purpleflea.strict import Malformed
-from agent.venues.purpleflea.wire import (
+from agent.venues.purpleflea.wire import WireError
+from agent.venues.purpleflea.wire_orders import (
     RateState,
     WireAccount,
     WireAck,
@@ -36,7 +37,6 @@ from agent.venues.purpleflea.wire import (
     WireCanceled,
     WireCancelReject,
     WireCorrect,
-    WireError,
     WireFenceDone,
     WireFill,
     WireOpenOrders,
@@ -252,7 +252,7 @@ class PrivateReader:
                 request_id=frame.req_id if question is None else question.name,
                 scope=scope,
                 symbol="" if question is None else question.subject,
-                canceled=tuple(frame.canceled),
+                canceled=frame.canceled,
                 failed=tuple((one.id, one.code) for one in frame.failed),
                 exec_seq=frame.exec_seq,
                 epoch=self.epoch,

@@ -28,7 +28,7 @@ from agent.core.effects.orders import OrderEffect
 from agent.core.events import Event, Stamp
 from agent.core.events.orders import Asked, SessionDown
 from agent.core.instruments import Instrument
-from agent.venues.purpleflea import article, encoder, session, wire
+from agent.venues.purpleflea import article, encoder, session, wire, wire_orders
 from agent.venues.purpleflea.decoder import Decoder, UnknownType
 from agent.venues.purpleflea.listing import Listing
 from agent.venues.purpleflea.market_data import MarketData, Now
@@ -214,7 +214,7 @@ class PurpleFleaProtocol:
         self._private.answer_asked = asked
         try:
             frame = self._decoder.decode(data)
-            if not isinstance(frame, wire.WireOrderState | wire.WireOpenOrders | wire.WireAccount):
+            if not isinstance(frame, wire_orders.WireOrderState | wire_orders.WireOpenOrders | wire_orders.WireAccount):
                 raise Malformed("no answer to a question")
             return self._handlers[type(frame)](frame)
         except UnknownType:
@@ -282,7 +282,7 @@ class PurpleFleaProtocol:
         self._alarm("warning", UNACKED, "no hello within its time: market data only, no orders")
         return [session.article_up(self.options)]
 
-    def _replay_done(self, frame: wire.WireReplayDone) -> list[Event]:
+    def _replay_done(self, frame: wire_orders.WireReplayDone) -> list[Event]:
         if not frame.complete:
             self._alarm("critical", "REPLAY_INCOMPLETE", "the venue no longer keeps all executions that were asked for")
         return self._private.replay_done(frame)
@@ -382,20 +382,20 @@ class PurpleFleaProtocol:
             wire.WireSnapshot: data.snapshot,
             wire.WireDelta: data.delta,
             wire.Trade: data.trade,
-            wire.WireFill: private.fill,
-            wire.WireReject: private.reject,
-            wire.WireAck: private.ack,
-            wire.WireCanceled: private.canceled,
-            wire.WireCancelReject: private.cancel_reject,
-            wire.WireAmended: private.amended,
-            wire.WireAmendReject: private.amend_reject,
-            wire.WireFenceDone: private.fence_done,
-            wire.WireOrderState: private.order_state,
-            wire.WireOpenOrders: private.open_orders,
-            wire.WireReplayDone: self._replay_done,
-            wire.WireAccount: private.account,
-            wire.WireBust: private.busted,
-            wire.WireCorrect: private.busted,
+            wire_orders.WireFill: private.fill,
+            wire_orders.WireReject: private.reject,
+            wire_orders.WireAck: private.ack,
+            wire_orders.WireCanceled: private.canceled,
+            wire_orders.WireCancelReject: private.cancel_reject,
+            wire_orders.WireAmended: private.amended,
+            wire_orders.WireAmendReject: private.amend_reject,
+            wire_orders.WireFenceDone: private.fence_done,
+            wire_orders.WireOrderState: private.order_state,
+            wire_orders.WireOpenOrders: private.open_orders,
+            wire_orders.WireReplayDone: self._replay_done,
+            wire_orders.WireAccount: private.account,
+            wire_orders.WireBust: private.busted,
+            wire_orders.WireCorrect: private.busted,
             wire.Ping: self._ping,
             wire.Pong: self._pong,
             wire.EpochEnded: self._epoch_is_over,

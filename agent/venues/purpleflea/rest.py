@@ -25,7 +25,9 @@ from agent.ports.network import HttpAnswer, Network
 from agent.venues.purpleflea.credentials import Credentials
 from agent.venues.purpleflea.markets import instrument_of
 from agent.venues.purpleflea.pacing import Pacing
-from agent.venues.purpleflea.wire import BalanceRow, Nanoseconds, PositionRow, WireInstrument
+from agent.venues.purpleflea.wire import WireInstrument
+from agent.venues.purpleflea.wire_orders import BalanceRow, PositionRow
+from agent.venues.purpleflea.wire_types import Nanoseconds
 
 PATHS = {
     "time": "/v1/time",

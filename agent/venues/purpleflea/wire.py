@@ -6,28 +6,39 @@ Decimals stay text here: what they are in ticks and lots depends on the instrume
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from agent.core.instruments import Side, TradingStatus
-
-Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-ExecSeq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-Microseconds = Annotated[int, Meta(ge=10**15, lt=10**16)]
-"""A time in Unix µs; another unit falls outside of the range (years 2001 to 2286)."""
-Nanoseconds = Annotated[int, Meta(ge=10**18, le=2**63 - 1)]
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-MaybeName = Annotated[str, Meta(max_length=64)]
-ClientId = Annotated[str, Meta(min_length=1, max_length=36)]
-Retry = Annotated[int, Meta(ge=0, le=86_400_000)]
-Decimal = Annotated[str, Meta(min_length=1, max_length=40)]
-WireLevel = tuple[Decimal, Decimal]
-
-
-class Frame(msgspec.Struct, frozen=True, tag_field="type", gc=False):
-    """Base of all frames."""
+from agent.venues.purpleflea.wire_orders import (
+    WireAccount,
+    WireAck,
+    WireAmended,
+    WireAmendReject,
+    WireBust,
+    WireCanceled,
+    WireCancelReject,
+    WireCorrect,
+    WireFenceDone,
+    WireFill,
+    WireOpenOrders,
+    WireOrderState,
+    WireReject,
+    WireReplayDone,
+)
+from agent.venues.purpleflea.wire_types import (
+    Count,
+    Decimal,
+    ExecSeq,
+    Frame,
+    MaybeName,
+    Microseconds,
+    Name,
+    Nanoseconds,
+    WireLevel,
+)
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -37,22 +48,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     max_frame: Count = 1 << 20
 
 
-class RateState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What is left of the limits until `reset_ns`."""
-
-    orders_left: Count | None = None
-    cancels_left: Count | None = None
-    reset_ns: Count | None = None
-
-
 class Hello(Frame, frozen=True, kw_only=True, tag="hello"):
     protocol: Name
     session_epoch: Count
-    conn_id: Any = None
     server_ts_ns: Nanoseconds
     heartbeat_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1_000
     limits: Limits
-    features: list[Name] = []
+    features: tuple[Name, ...] = ()
     last_exec_seq: Count
 
 
@@ -108,173 +110,6 @@ class Trade(Frame, frozen=True, kw_only=True, tag="trade"):
     qty: Decimal
     aggressor: Side
     exchange_ts: Microseconds
-
-
-class WireFill(Frame, frozen=True, kw_only=True, tag="fill"):
-    exec_seq: ExecSeq
-    symbol: Name
-    client_order_id: ClientId
-    order_id: Name
-    trade_id: Name
-    side: Side
-    qty: Decimal
-    price: Decimal
-    liquidity: Literal["maker", "taker"]
-    fee: Decimal
-    fee_ccy: Name
-    cum_qty: Decimal
-    leaves_qty: Decimal
-    exchange_ts: Microseconds | None = None
-    replayed: bool = False
-
-
-class WireReject(Frame, frozen=True, kw_only=True, tag="reject"):
-    client_order_id: ClientId
-    code: Name
-    exec_seq: ExecSeq | None = None
-    retry_after_ms: Retry | None = None
-    replayed: bool = False
-    rl: RateState | None = None
-
-
-class WireAck(Frame, frozen=True, kw_only=True, tag="order_ack"):
-    exec_seq: ExecSeq
-    client_order_id: ClientId
-    order_id: Name
-    status: Literal["open", "filled", "canceled", "expired"]
-    cum_qty: Decimal
-    accepted_price: Decimal | None = None
-    duplicate: bool = False
-    symbol: MaybeName = ""
-    exchange_ts: Microseconds | None = None
-    replayed: bool = False
-    rl: RateState | None = None
-
-
-class WireCanceled(Frame, frozen=True, kw_only=True, tag="order_canceled"):
-    exec_seq: ExecSeq
-    client_order_id: ClientId
-    order_id: MaybeName = ""
-    cum_qty: Decimal
-    reason: Name
-    symbol: MaybeName = ""
-    replayed: bool = False
-    rl: RateState | None = None
-
-
-class WireCancelReject(Frame, frozen=True, kw_only=True, tag="cancel_reject"):
-    client_order_id: ClientId
-    code: Name
-    retry_after_ms: Retry | None = None
-    rl: RateState | None = None
-
-
-class WireAmended(Frame, frozen=True, kw_only=True, tag="order_amended"):
-    exec_seq: ExecSeq
-    client_order_id: ClientId
-    order_id: MaybeName = ""
-    new_client_order_id: ClientId | None = None
-    quantity: Decimal
-    price: Decimal
-    cum_qty: Decimal
-    leaves_qty: Decimal
-    symbol: MaybeName = ""
-    replayed: bool = False
-    rl: RateState | None = None
-
-
-class WireAmendReject(Frame, frozen=True, kw_only=True, tag="amend_reject"):
-    client_order_id: ClientId
-    code: Name
-    rl: RateState | None = None
-
-
-class Failed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    id: ClientId
-    code: Name
-
-
-class WireFenceDone(Frame, frozen=True, kw_only=True, tag="cancel_all_done"):
-    req_id: MaybeName = ""
-    canceled: list[ClientId] = []
-    failed: list[Failed] = []
-    exec_seq: Count
-    session_epoch: Count | None = None
-    reason: MaybeName = ""
-
-
-class WireOrderState(Frame, frozen=True, kw_only=True, tag="order_state"):
-    client_order_id: ClientId
-    order_id: MaybeName = ""
-    symbol: MaybeName = ""
-    status: Literal["open", "filled", "canceled", "rejected", "expired", "not_found"]
-    as_of_exec_seq: Count
-    quantity: Decimal | None = None
-    price: Decimal | None = None
-    cum_qty: Decimal | None = None
-    never_seen: bool = False
-    req_id: MaybeName = ""
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An open order in the list."""
-
-    client_order_id: ClientId
-    order_id: MaybeName = ""
-    symbol: Name
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    cum_qty: Decimal
-
-
-class WireOpenOrders(Frame, frozen=True, kw_only=True, tag="open_orders"):
-    as_of_exec_seq: Count
-    orders: list[Row]
-    complete: bool
-    req_id: MaybeName = ""
-
-
-class WireReplayDone(Frame, frozen=True, kw_only=True, tag="replay_done"):
-    to_exec_seq: Count
-    complete: bool = True
-    """False: older executions were asked for than the venue keeps."""
-    req_id: MaybeName = ""
-
-
-class BalanceRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    ccy: Name
-    total: Decimal
-
-
-class PositionRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    symbol: Name
-    qty: Decimal
-
-
-class WireAccount(Frame, frozen=True, kw_only=True, tag="account"):
-    as_of_exec_seq: Count
-    balances: list[BalanceRow]
-    positions: list[PositionRow]
-    req_id: MaybeName = ""
-
-
-class WireBust(Frame, frozen=True, kw_only=True, tag="trade_bust"):
-    exec_seq: ExecSeq
-    trade_id: Name
-    qty: Decimal = "0"
-    price: Decimal | None = None
-    symbol: MaybeName = ""
-    replayed: bool = False
-
-
-class WireCorrect(Frame, frozen=True, kw_only=True, tag="trade_correct"):
-    exec_seq: ExecSeq
-    trade_id: Name
-    qty: Decimal
-    price: Decimal | None = None
-    symbol: MaybeName = ""
-    replayed: bool = False
 
 
 class Ping(Frame, frozen=True, kw_only=True, tag="ping"):
