@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from agent.devnet.purpleflea.faults import Fault, When, load_faults, read_faults
+from agent.devnet.purpleflea.faults.knobs import KNOBS
 from agent.devnet.purpleflea.faults.trigger import Subject, Trigger
 from agent.errors import ConfigError
+from tests.conftest import REPOSITORY
 from tests.devnet.purpleflea.bench import SECOND, StandingClock
 
 TOML = """
@@ -91,3 +93,11 @@ def test_the_dice_are_the_faults_own() -> None:
     loose = Fault(knob="F3", when=When(probability=0.3))
     assert fired(loose, 100, seed=1) != fired(loose, 100, seed=2)
     assert 15 < len(fired(loose, 100)) < 45
+
+
+def test_the_reference_page_has_every_knob_with_its_parameters() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "purpleflea-venue.md").read_text()
+    rows = {line.split("|")[1].strip(" `"): line for line in page.splitlines() if line.startswith("| `")}
+    for name, knob in KNOBS.items():
+        assert knob.says in rows[name]
+        assert all(f"`{word}`" in rows[name] for word in (*knob.parameters, *knob.modes))
