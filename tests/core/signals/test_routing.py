@@ -85,6 +85,10 @@ class TestResting:
         assert routed(Side.BUY, 4, limit_ticks=9_000) == (OrderType.LIMIT, OrderType.LIMIT, 9_000)
         assert routed(Side.SELL, 4, limit_ticks=11_000) == (OrderType.LIMIT, OrderType.LIMIT, 11_000)
 
+    def test_a_limit_order_may_take_at_a_locked_touch(self) -> None:
+        locked = {"bid_ticks": 10_000, "ask_ticks": 10_000}
+        assert routed(Side.BUY, 4, **locked) == (OrderType.LIMIT, OrderType.LIMIT, 10_000)
+
     def test_a_spread_of_one_tick_leaves_the_touch(self) -> None:
         """Post-only in a spread of one tick: a buy at 100.1 rounds to the bid, a sale at 100.9 to the ask."""
         book = {"bid_ticks": 100, "ask_ticks": 101}

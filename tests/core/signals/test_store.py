@@ -15,10 +15,6 @@ from agent.core.events.market import SignalIn
 from agent.core.instruments import OrderType, Side
 from agent.core.signals.admission import ProducerBudget
 from agent.core.signals.store import (
-    MAX_LIVE,
-    MAX_PER_SIDE,
-    MAX_TRIES,
-    REST_NS,
     Ended,
     SignalBook,
     SignalState,
@@ -27,6 +23,7 @@ from agent.core.signals.store import (
 from tests.core.risk.views import INSTRUMENT
 from tests.core.signals.making import BUDGET, NOW, S, a_signal, admitted, at
 
+PER_SIDE, LIVE, TRIES, REST = 64, 1_000, 20, 250_000_000
 SITUATION = Situation(INSTRUMENT, 9_999, 10_001, 0, 0, 0, collar_ppm=5_000)
 
 
@@ -101,6 +98,17 @@ class TestTrigger:
         assert (place.strategy, place.symbol, place.side, place.lots) == ("model", "BTC-USDC", Side.BUY, 7)
         assert (place.order_type, place.price_ticks, place.decided_seq) == (OrderType.IOC, 10_020, NOW.seq)
 
+    def test_at_a_locked_touch_both_sides_act(self) -> None:
+        book = a_book()
+        admitted(book, a_signal(1))
+        admitted(book, a_signal(2, side=Side.SELL))
+        assert len(wanted(book, bid_ticks=10_000, ask_ticks=10_000)) == 2
+
+    def test_at_the_lowest_touch_there_is(self) -> None:
+        book = a_book()
+        admitted(book, a_signal(1))
+        assert len(wanted(book, bid_ticks=1, ask_ticks=1)) == 1
+
 
 class TestOneOrderAtATime:
     def test_what_is_at_work_wants_nothing(self) -> None:
@@ -140,17 +148,17 @@ class TestOneOrderAtATime:
         admitted(book, a_signal(1))
         (signal_id,) = wanted(book)
         assert book.refused(signal_id, NOW) is None
-        assert wanted(book, at(REST_NS - 1)) == []
-        assert wanted(book, at(REST_NS)) == [signal_id]
+        assert wanted(book, at(REST - 1)) == []
+        assert wanted(book, at(REST)) == [signal_id]
 
     def test_after_enough_tries_it_is_given_up(self) -> None:
         book = a_book()
         admitted(book, a_signal(1))
-        for number in range(MAX_TRIES):
+        for number in range(TRIES):
             (signal_id,) = wanted(book, at(number))
             book.placed(signal_id, str(number))
             given_up = book.order_ended(str(number))
-            assert (given_up is None) is (number < MAX_TRIES - 1)
+            assert (given_up is None) is (number < TRIES - 1)
         assert given_up is not None and given_up[0] is Code.SIGNAL_GIVEN_UP
         assert len(book) == 0
 
@@ -187,6 +195,13 @@ class TestPositionAim:
         admitted(book, a_signal(1, side=Side.SELL, lots=100, limit_ticks=9_990, position_target_lots=-10))
         situation = SITUATION._replace(position_lots=15, reserved_sell_lots=5)
         assert [intent.place.lots for intent in book.evaluate("BTC-USDC", NOW, situation)] == [20]
+
+    def test_an_aim_of_nothing_closes_what_is_held(self) -> None:
+        """How far it is filled is then told by the signal's own quantity: there is no share of nothing."""
+        book = a_book()
+        admitted(book, a_signal(1, side=Side.SELL, lots=100, position_target_lots=0))
+        (intent,) = book.evaluate("BTC-USDC", NOW, SITUATION._replace(position_lots=15))
+        assert intent.place.lots == 15
 
     def test_a_position_near_its_aim_is_finished_by_fill_or_kill(self) -> None:
         book = a_book()
@@ -225,6 +240,24 @@ class TestExpiry:
         assert book.next_deadline_ns() is None
         assert book.state.symbols == {}
 
+    def test_an_order_that_is_over_needs_no_cancel(self) -> None:
+        book = a_book()
+        admitted(book, a_signal(1))
+        (signal_id,) = wanted(book)
+        book.placed(signal_id, "A")
+        book.order_ended("A")
+        assert book.expire(at(60 * S)) == [Ended(signal_id, None, 0)]
+
+    def test_those_that_end_together_leave_in_one_order_after_a_start_too(self) -> None:
+        """Which lies first in the index depends on whether it was built by arrivals or from a snapshot."""
+        book = a_book()
+        for number, symbol in ((3, "X"), (1, "Y"), (2, "X")):
+            admitted(book, a_signal(number, symbol=symbol))
+        restored = restore(book)
+        ended = book.expire(at(60 * S))
+        assert restored.expire(at(60 * S)) == ended
+        assert [int(each.signal_id, 16) for each in ended] == [1, 2, 3]
+
     def test_it_wants_nothing_from_its_deadline_on(self) -> None:
         book = a_book()
         admitted(book, a_signal(1, expires_ns=NOW.wall_ns + S))
@@ -250,21 +283,45 @@ class TestExpiry:
         restored.begin(Stamp(1, 77, NOW.wall_ns + 4 * S))
         assert restored.next_deadline_ns() == 77 + 6 * S
 
+    def test_what_is_not_yet_valid_at_a_start_waits_on(self) -> None:
+        book = a_book()
+        admitted(book, a_signal(1, valid_from_ns=NOW.wall_ns + 3 * S))
+        admitted(book, a_signal(2))
+        restored = restore(book)
+        restored.begin(Stamp(1, 77, NOW.wall_ns + S))
+        assert [int(i, 16) for i in wanted(restored, Stamp(2, 77, NOW.wall_ns + S))] == [2]
+        assert wanted(restored, Stamp(3, 77 + 2 * S - 1, NOW.wall_ns)) == []
+        assert [int(i, 16) for i in wanted(restored, Stamp(4, 77 + 2 * S, NOW.wall_ns))] == [1]
+
+    def test_a_start_gives_no_producer_tokens(self) -> None:
+        book = restore(a_book())
+        admitted(book, a_signal(1))
+        book.begin(Stamp(1, 77, NOW.wall_ns))
+        refusal = book.admit(a_signal(2), Stamp(2, 77, NOW.wall_ns), instrument=INSTRUMENT, input_ns=77)
+        assert refusal is not None and refusal[0] is Code.SIGNAL_BUDGET
+
 
 class TestBounds:
+    def test_what_was_let_in_is_remembered_and_charged(self) -> None:
+        book = SignalBook({"model": ProducerBudget(signals_per_s=2, notional_atoms_per_day=10**9)})
+        admitted(book, a_signal(1))
+        assert refused(book, a_signal(1)) is Code.SIGNAL_REPLAYED
+        admitted(book, a_signal(2))
+        assert refused(book, a_signal(3)) is Code.SIGNAL_BUDGET
+
     def test_a_full_side_refuses_the_new_one_and_forgets_none(self) -> None:
         book = a_book()
-        for number in range(MAX_PER_SIDE):
+        for number in range(PER_SIDE):
             admitted(book, a_signal(number))
         refusal = refused(book, a_signal(999, urgency=10))
         assert refusal is Code.SIGNALS_FULL
-        assert len(book) == MAX_PER_SIDE
+        assert len(book) == PER_SIDE
         admitted(book, a_signal(999, side=Side.SELL))
 
     def test_a_full_book_refuses_the_new_one(self) -> None:
         book = a_book()
-        for number in range(MAX_LIVE):
-            admitted(book, a_signal(number, symbol=f"S{number // MAX_PER_SIDE}"))
+        for number in range(LIVE):
+            admitted(book, a_signal(number, symbol=f"S{number // PER_SIDE}"))
         assert refused(book, a_signal(9_999, symbol="new")) is Code.SIGNALS_FULL
         # What was refused for want of room may come again.
         book.expire(at(60 * S))
