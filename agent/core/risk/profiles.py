@@ -11,7 +11,10 @@ SECOND_NS = 1_000_000_000
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """A set of limits. The first six are the breakers'; the rest is derived or the same in every profile."""
+    """A set of limits. The first six are the breakers'; the rest is derived or the same in every profile.
+
+    Spans are exact parts of a second.
+    """
 
     name: str
     day_loss_ppm: int

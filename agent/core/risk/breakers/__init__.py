@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from agent.core.risk.breakers.aggregate import Breakers, Hold
+from agent.core.risk.breakers.aggregate import Breakers
+from agent.core.risk.breakers.holds import Hold
 
 __all__ = ["Breakers", "Hold"]

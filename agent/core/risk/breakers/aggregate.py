@@ -1,9 +1,8 @@
 """All breakers together: the one mode that counts, and who holds it.
 
 Theory of operation. Each breaker is a small state of its own. What it says is entered as a *hold*: a mode under the
-breaker's name, for all symbols or for one. The core, the guard and a person enter holds the same way. The mode of a
-symbol is the join of all holds on it and on everything; a change of it is told as an effect, so it is in the journal
-and at the guard. A latched hold is taken away by `reset` alone.
+breaker's name, for all symbols or for one. The core, the guard and a person enter holds the same way. A change of the
+mode is told as an effect, so it is in the journal and at the guard. A latched hold is taken away by `reset` alone.
 
 Time comes in only as the stamps of events, and `on_time` is called first with each: it rolls the UTC day by the wall
 clock, and ends pauses by the monotonic one. The whole is plain data: what was held before a restart is held after it.
@@ -14,16 +13,17 @@ from __future__ import annotations
 import msgspec
 
 from agent.core.accounts.marks import Valuation
-from agent.core.effects.control import Alarm, ControlEffect, DayRolled, ModeChanged
+from agent.core.effects.control import Alarm, ControlEffect, DayRolled
 from agent.core.events import Stamp
 from agent.core.instruments import Side
 from agent.core.market import Book
 from agent.core.risk.breakers.day_loss import DayLoss
 from agent.core.risk.breakers.drawdown import SIZE_PPM, Drawdown, Rung
+from agent.core.risk.breakers.holds import Effects, Hold, Holds
 from agent.core.risk.breakers.slippage import ONE_FP, Slippage
 from agent.core.risk.breakers.streak import PAUSE_NS, Streak, StreakTrip
 from agent.core.risk.exposure import Standing, excess_lots, standing
-from agent.core.risk.modes import ACTIVE, HALTED, LIMIT_ONLY, PAUSED, REDUCE_ONLY, Level, Mode, sized
+from agent.core.risk.modes import HALTED, LIMIT_ONLY, PAUSED, REDUCE_ONLY, Level, Mode, sized
 from agent.core.risk.profiles import PPM, SECOND_NS, Profile, tighter
 
 DAY_NS = 86_400 * SECOND_NS
@@ -32,20 +32,8 @@ VALUATION = "valuation"
 NEXT_DAY = frozenset({DAY_LOSS, STREAK, DRAWDOWN})
 """Breakers whose latch a person opens only on a later UTC day than the trip."""
 
-Effects = tuple[ControlEffect, ...]
 
-
-class Hold(msgspec.Struct, frozen=True):
-    """A mode that somebody keeps up."""
-
-    mode: Mode
-    detail: str
-    day: int
-    """UTC day on which it began."""
-    is_latched: bool = False
-
-
-class Breakers(msgspec.Struct, kw_only=True):
+class Breakers(Holds, kw_only=True):
     """The breakers of one account. Create with a profile; amounts are atoms of the account's currency."""
 
     profile: Profile
@@ -58,26 +46,12 @@ class Breakers(msgspec.Struct, kw_only=True):
     day_loss: DayLoss = msgspec.field(default_factory=DayLoss)
     streak: Streak = msgspec.field(default_factory=Streak)
     drawdown: Drawdown = msgspec.field(default_factory=Drawdown)
-    slippage: dict[str, Slippage] = {}
+    slippage: dict[str, Slippage] = msgspec.field(default_factory=dict)
     """By symbol: lots and books are the symbol's own."""
     orders_today: int = 0
     notional_today_atoms: int = 0
-    holds: dict[str, Hold] = {}
-    """On every symbol, by who holds."""
-    symbol_holds: dict[str, dict[str, Hold]] = {}
-    global_mode: Mode = ACTIVE
-    symbol_modes: dict[str, Mode] = {}
-    """Of symbols with holds of their own, the global ones joined in."""
 
     # What the checks read.
-
-    def mode(self, symbol: str = "") -> Mode:
-        """What may be done with a symbol now (empty: with any)."""
-        return self.symbol_modes.get(symbol, self.global_mode)
-
-    @property
-    def is_halted(self) -> bool:
-        return self.global_mode.level >= Level.HALTED
 
     @property
     def size_multiplier_ppm(self) -> int:
@@ -108,7 +82,7 @@ class Breakers(msgspec.Struct, kw_only=True):
     def on_time(self, stamp: Stamp) -> Effects:
         """Bring everything up to an event's time; first for every event."""
         self.seen_ns = stamp.monotonic_ns
-        day = stamp.wall_ns // DAY_NS
+        day = utc_day(stamp)
         is_over = self.streak.pause is not None and self.streak.on_time(stamp.monotonic_ns)
         if day == self.day and not is_over:
             return ()
@@ -162,7 +136,10 @@ class Breakers(msgspec.Struct, kw_only=True):
     def on_order_finished(
         self, symbol: str, side: Side, lots: int, cost_lot_ticks: int, bid_plus_ask_ticks: int, stamp: Stamp
     ) -> Effects:
-        """A taker order came to its end. `lots` filled for Σ lots · ticks; bid + ask as they were when it was decided."""
+        """A taker order came to its end. `lots` filled for Σ lots · ticks; bid + ask as they were when it was decided.
+
+        The average is told rounded up.
+        """
         slippage = self.slippage.get(symbol)
         if slippage is None:
             slippage = self.slippage[symbol] = Slippage()
@@ -170,7 +147,7 @@ class Breakers(msgspec.Struct, kw_only=True):
         if not slippage.on_order(side, lots, cost_lot_ticks, bid_plus_ask_ticks, limit_ppm, stamp.monotonic_ns):
             return ()
         assert slippage.average_fp is not None
-        detail = f"average {-(-slippage.average_fp // ONE_FP)} ppm, rounded up, of {limit_ppm}"
+        detail = f"average {-(-slippage.average_fp // ONE_FP)} ppm of {limit_ppm}"
         effects: list[ControlEffect] = []
         self._enter(SLIPPAGE, symbol, Hold(LIMIT_ONLY, detail, self._day(stamp)), effects)
         return tuple(effects)
@@ -256,12 +233,6 @@ class Breakers(msgspec.Struct, kw_only=True):
         self._enter(source, symbol, Hold(mode, detail, self._day(stamp), is_latched), effects)
         return tuple(effects)
 
-    def release(self, source: str, detail: str, *, symbol: str = "") -> Effects:
-        """Give a hold up; one that is latched stays."""
-        effects: list[ControlEffect] = []
-        self._let_go(source, symbol, detail, effects)
-        return tuple(effects)
-
     def reset(self, breaker: str, reason: str, stamp: Stamp, *, symbol: str = "") -> Effects:
         """A person takes a latched hold away: with a reason, and for the breakers in `NEXT_DAY` on a later UTC day."""
         held = self._holds_of(symbol).get(breaker)
@@ -288,10 +259,8 @@ class Breakers(msgspec.Struct, kw_only=True):
         when = "at once" if self.next_profile is None else "what is looser with the next UTC day"
         return (Alarm("warning", "PROFILE_CHANGED", profile.name, f"{when}: {reason}"),)
 
-    # The mechanism of holds.
-
     def _day(self, stamp: Stamp) -> int:
-        return self.day if self.day is not None else stamp.wall_ns // DAY_NS
+        return self.day if self.day is not None else utc_day(stamp)
 
     def _roll(self, day: int, effects: list[ControlEffect]) -> None:
         self.day = day
@@ -315,56 +284,7 @@ class Breakers(msgspec.Struct, kw_only=True):
         else:
             self._enter(DRAWDOWN, "", Hold(sized(SIZE_PPM[rung]), detail, day), effects)
 
-    def _holds_of(self, symbol: str) -> dict[str, Hold]:
-        return self.symbol_holds.get(symbol, {}) if symbol else self.holds
 
-    def _enter(self, source: str, symbol: str, hold: Hold, effects: list[ControlEffect]) -> None:
-        holds = self.symbol_holds.setdefault(symbol, {}) if symbol else self.holds
-        old = holds.get(source)
-        if old is not None and old.is_latched and hold.mode.level <= old.mode.level:
-            return
-        if old is not None and old.is_latched:
-            hold = msgspec.structs.replace(hold, is_latched=True, day=old.day)
-        holds[source] = hold
-        if hold.mode.level >= Level.HALTED and (old is None or old.mode.level < Level.HALTED):
-            effects.append(Alarm("critical", "HALTED", source, hold.detail))
-        self._refresh(symbol, source, hold.detail, effects)
-
-    def _let_go(
-        self, source: str, symbol: str, detail: str, effects: list[ControlEffect], *, is_reset: bool = False
-    ) -> None:
-        holds = self._holds_of(symbol)
-        held = holds.get(source)
-        if held is None or (held.is_latched and not is_reset):
-            return
-        del holds[source]
-        if symbol and not holds:
-            del self.symbol_holds[symbol]
-        self._refresh(symbol, source, detail, effects)
-
-    def _refresh(self, symbol: str, source: str, detail: str, effects: list[ControlEffect]) -> None:
-        """Join the holds anew, and tell what changed."""
-        if symbol:
-            mode = self._joined(symbol)
-            if mode != self.symbol_modes.get(symbol, self.global_mode):
-                effects.append(ModeChanged(symbol=symbol, mode=mode.words, by=source, detail=detail))
-            if symbol in self.symbol_holds:
-                self.symbol_modes[symbol] = mode
-            else:
-                self.symbol_modes.pop(symbol, None)
-            return
-        mode = ACTIVE
-        for hold in self.holds.values():
-            mode = mode.joined(hold.mode)
-        if mode == self.global_mode:
-            return
-        self.global_mode = mode
-        effects.append(ModeChanged(mode=mode.words, by=source, detail=detail))
-        for held_symbol in self.symbol_holds:
-            self.symbol_modes[held_symbol] = self._joined(held_symbol)
-
-    def _joined(self, symbol: str) -> Mode:
-        mode = self.global_mode
-        for hold in self.symbol_holds.get(symbol, {}).values():
-            mode = mode.joined(hold.mode)
-        return mode
+def utc_day(stamp: Stamp) -> int:
+    """The number of the UTC day of an event since 1970, rounded down."""
+    return stamp.wall_ns // DAY_NS
