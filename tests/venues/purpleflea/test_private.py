@@ -583,6 +583,25 @@ def test_what_the_venue_says_of_the_rates_is_kept() -> None:
     assert session.protocol._private.rate.orders_left == 3
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        FILL,
+        ACK,
+        CANCELED,
+        AMENDED,
+        {"type": "reject", "client_order_id": "aaa", "code": "X"},
+        {"type": "trade_bust", "trade_id": "t", "qty": "0"},
+        {"type": "trade_correct", "trade_id": "t", "qty": "0.001"},
+    ],
+)
+def test_every_numbered_frame_moves_what_a_resumed_session_names(frame: dict[str, Any]) -> None:
+    session = Session()
+    session.say(**{**frame, "exec_seq": 50})
+    session.say(**{**frame, "exec_seq": 49})
+    assert session.protocol.last_exec_seq == 50
+
+
 def test_fields_that_nobody_knows_are_ignored() -> None:
     session = Session()
     assert len(session.say(**FILL, new_field={"a": [1, 2]}, text="x")) == 1
