@@ -239,6 +239,8 @@ async def run_venue(
                 was_cancelled = await _trade(shell, client, traders, asked, meanwhile)
             finally:
                 shell.close()
+                # No beat comes any more, and closing the journal may take longer than the guard waits for one.
+                await guard.leave()
             journal.close(state=core.state() if shell.stepper.broken is None else None)
     finally:
         journal.close()

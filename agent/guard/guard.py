@@ -20,6 +20,7 @@ from agent.guard.deadman import Deadman
 from agent.guard.folder import Arming, Folder
 from agent.guard.ladder import Ladder, Rung
 from agent.guard.link import AgentLink
+from agent.guard.peer import PeerFault
 from agent.guard.protocol import IS_ARMED, IS_LATCHED, MUST_REDUCE, Bye, ProtocolFault
 from agent.guard.reader import Account, Reader
 from agent.guard.rungs import EndProcess, HaltExecutor, Revoke, Sweep
@@ -370,5 +371,5 @@ class Guard:
 
 
 def _disarm(client: VenueClient) -> None:
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(PeerFault):
         client.arm_deadman(0)

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from agent.errors import SetupError
 from agent.guard.control import ask
 from agent.guard.folder import VERIFIED, read_object
 from agent.guard.latch import is_set
+from agent.ports.clock import SystemClock
 from agent.requests import Answer, Say
 
 CANCELLED_WITHIN_S = 1.0
@@ -36,6 +36,7 @@ _START_TIMEOUT_S = 40.0
 _VERIFY_TIMEOUT_S = 25.0
 _SAMPLE_S = 0.002
 _DISK = "size=2g"
+_CLOCK = SystemClock()
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,9 +150,9 @@ async def _standing(seed: int, folder: Path) -> AsyncIterator[_Stage]:
 
 
 async def _until(is_true: Callable[[], bool], stage: _Stage) -> None:
-    until = time.monotonic() + _START_TIMEOUT_S
+    until = _now() + _START_TIMEOUT_S
     while not is_true():
-        if time.monotonic() > until or stage.process.poll() is not None:
+        if _now() > until or stage.process.poll() is not None:
             raise SetupError(f"the agent of the drill does not trade: {stage.words()}", code="E_DRILL")
         await asyncio.sleep(0.02)
 
@@ -186,25 +187,25 @@ async def _measured(stage: _Stage, fault: str, folder: Path, note: str) -> Times
     if fault == "guard-killed":
         pid = await asyncio.to_thread(stage.guard_pid)
         inject["guard-killed"] = lambda: _signal(pid, signal.SIGKILL)
-    trigger_us, trigger = time.time_ns() // 1000, time.monotonic()
+    trigger_us, trigger = _CLOCK.wall_ns() // 1000, _now()
     await inject[fault]()
     if fault == "disk-full":
-        trigger_us, trigger = time.time_ns() // 1000, time.monotonic()
+        trigger_us, trigger = _CLOCK.wall_ns() // 1000, _now()
     is_restarted = False
     empty_since: float | None = None
     verified: float | None = None
-    while time.monotonic() - trigger < _VERIFY_TIMEOUT_S:
+    while _now() - trigger < _VERIFY_TIMEOUT_S:
         if stage.open_orders:
             empty_since = None
         elif empty_since is None:
-            empty_since = time.monotonic()
+            empty_since = _now()
         if fault == "guard-killed" and not is_restarted and stage.process.poll() is not None:
             is_restarted = True
             await asyncio.to_thread(_restart_guard, stage.guard_folder)
         if verified is None and await asyncio.to_thread(_is_verified, stage.guard_folder, fault):
-            verified = time.monotonic()
+            verified = _now()
         # Two seconds and more are watched in every case: a late order must be seen.
-        if verified is not None and time.monotonic() - trigger > SILENT_AFTER_S + 1:
+        if verified is not None and _now() - trigger > SILENT_AFTER_S + 1:
             break
         await asyncio.sleep(_SAMPLE_S)
     late = [at_us for at_us in stage.accepted_us if at_us > trigger_us]
@@ -240,6 +241,10 @@ def _restart_guard(guard_folder: Path) -> None:
             stderr=log,
             start_new_session=True,
         )
+
+
+def _now() -> float:
+    return _CLOCK.monotonic_ns() / 1e9
 
 
 async def _signal(pid: int, number: int) -> None:

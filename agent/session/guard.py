@@ -21,6 +21,7 @@ from agent.guard import latch
 from agent.guard.configuration import Configuration, ConfigurationFault, load
 from agent.guard.control import ask
 from agent.guard.folder import ARMED, is_verified, read_object
+from agent.ports.clock import SYSTEM_CLOCK
 from agent.requests import Answer, Say
 
 GUARD_FILE = Path(latch.__file__).with_name("__main__.py")
@@ -200,8 +201,8 @@ def _ask(folder: Path, question: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _wait_verified(folders: list[Path], wait_s: float) -> None:
-    until = time.monotonic() + wait_s
-    while time.monotonic() < until and not all(_row(folder)["is_verified"] for folder in folders):
+    until_ns = SYSTEM_CLOCK.monotonic_ns() + int(wait_s * 1e9)
+    while SYSTEM_CLOCK.monotonic_ns() < until_ns and not all(_row(folder)["is_verified"] for folder in folders):
         time.sleep(_POLL_S)
 
 
