@@ -86,15 +86,15 @@ def why(request: JournalRequest, say: Say) -> Answer:
 def export(request: JournalRequest, say: Say) -> Answer:
     """SQLite, JSON Lines, CSV and, where pyarrow is, Parquet in the folder, each complete or not there."""
     assert request.out is not None
-    records = list(open_run(request.run).records())
+    reader = open_run(request.run)
     try:
-        paths = write_export(records, request.out)
+        count, paths = write_export(reader.records(), request.out)
     except (OSError, sqlite3.Error) as error:
         raise SetupError(
             f"cannot write into {request.out}: {error}", hint="make room, or choose a folder that you may write to"
         ) from None
-    text = "\n".join([f"{len(records)} records", *(f"wrote {path}" for path in paths)])
-    return Answer(data={"records": len(records), "paths": [str(path) for path in paths]}, text=text)
+    text = "\n".join([f"{count} records", *(f"wrote {path}" for path in paths)])
+    return Answer(data={"records": count, "paths": [str(path) for path in paths]}, text=text)
 
 
 def replay(request: ReplayRequest, say: Say) -> Answer:

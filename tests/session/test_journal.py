@@ -131,6 +131,27 @@ def test_an_exported_amount_is_exact_text_and_a_number_only_where_64_bits_hold_i
         ]
 
 
+def test_duckdb_reads_parquet_with_every_digit(tmp_path: Path) -> None:
+    """Where pyarrow and duckdb are: sums of wei that no float and no 64 bits would hold."""
+    pytest.importorskip("pyarrow")
+    duckdb = pytest.importorskip("duckdb")
+    amounts = (10**30 + 1, 10**30 + 2, 2**200 + 7)
+    journal = JournalWriter(tmp_path / "run", Run("r", "1", {}), monotonic_ns=0, wall_ns=0)
+    for amount in amounts:
+        journal.event(msgspec.structs.replace(FOUND, gross_amount=amount), monotonic_ns=1, wall_ns=2)
+    journal.close()
+    answer = export(JournalRequest(run=str(tmp_path / "run"), out=tmp_path / "out"), say)
+    fields = f"'{tmp_path / 'out' / 'fields.parquet'}'"
+    ((total, count),) = duckdb.sql(
+        f"select sum(decimal), count(*) from {fields} where path = 'gross_amount' and decimal is not null"
+    ).fetchall()
+    assert (int(total), count) == (2 * 10**30 + 3, 2)
+    ((largest,),) = duckdb.sql(f"select max(uint256) from {fields} where path = 'gross_amount'").fetchall()
+    assert int.from_bytes(largest, "big") == amounts[2]
+    rows = duckdb.sql(f"select count(*) from '{tmp_path / 'out' / 'records.parquet'}'").fetchall()
+    assert rows == [(answer.data["records"],)]
+
+
 def test_an_export_that_fails_leaves_what_was_there(run: str, tmp_path: Path) -> None:
     out = tmp_path / "exported"
     export(JournalRequest(run=run, out=out), say)
