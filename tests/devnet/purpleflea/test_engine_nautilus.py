@@ -11,15 +11,14 @@ from __future__ import annotations
 import json
 import math
 import random
-import subprocess
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from agent.devnet.purpleflea import Terms
 from tests.devnet.purpleflea.bench import Bench
-from tests.devnet.purpleflea.test_engines import ENGINES, MID, PYTHON, TIMEOUT_S, free_market, price, qty
+from tests.devnet.purpleflea.test_engines import MID, foreign, free_market, price, qty
 
 pytestmark = pytest.mark.peer
 
@@ -28,25 +27,6 @@ ATOM = 1_000_000
 """Atoms in one USDC."""
 
 Step = dict[str, Any]
-
-
-def nautilus(steps: list[Step]) -> Any:
-    if not PYTHON.exists():
-        pytest.skip("no .venv-engines: run `make setup-peers`")
-    instrument = free_market().instrument
-    fees = {"maker_ppm": instrument.maker_fee_ppm, "taker_ppm": instrument.taker_fee_ppm}
-    done = subprocess.run(
-        [PYTHON, ENGINES / "run_nautilus.py", json.dumps(fees)],
-        input=json.dumps(steps),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        cwd=ENGINES,
-    )
-    if "ModuleNotFoundError" in done.stderr:
-        pytest.skip("nautilus_trader has no wheel for this machine")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def ours(steps: list[Step]) -> Any:
@@ -129,10 +109,49 @@ def flat_again(steps: list[Step]) -> list[Step]:
     return [*steps, closing]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_fills_fees_positions_and_the_last_balance_agree(seed: int) -> None:
-    steps = flat_again(stream(seed, 300, ("market", "ioc", "fok")))
-    own, other = ours(steps), nautilus(steps)
+SHALLOW = {"bids": [[MID - 10, 5]], "asks": [[MID + 10, 5], [MID + 20, 5]]}
+
+
+def order(side: str, lots: int, kind: str, ticks: int | None = None, *, reduce_only: bool = False) -> Step:
+    return {**SHALLOW, "side": side, "lots": lots, "type": kind, "ticks": ticks, "reduce_only": reduce_only}
+
+
+STREAMS = 4
+EDGES: dict[str, list[Step]] = {
+    "fok too big": [order("buy", 15, "fok", MID + 20)],
+    "ioc too dear": [order("buy", 3, "ioc", MID)],
+    "nothing to reduce": [order("sell", 5, "market", reduce_only=True)],
+    "reduce by market": [order("buy", 3, "market"), order("sell", 5, "market", reduce_only=True)],
+    "reduce by ioc": [order("buy", 3, "market"), order("sell", 5, "ioc", MID - 10, reduce_only=True)],
+    "reduce by fok": [order("buy", 3, "market"), order("sell", 5, "fok", MID - 10, reduce_only=True)],
+    "beyond the book": [order("buy", 15, "market")],
+}
+
+
+class Compared(NamedTuple):
+    """Results of the same streams and edges, here and there."""
+
+    ours: list[Any]
+    theirs: list[Any]
+
+    def edge(self, name: str) -> tuple[Any, Any]:
+        """The last order's result of an edge: (here, there)."""
+        index = STREAMS + list(EDGES).index(name)
+        return self.ours[index]["orders"][-1], self.theirs[index]["orders"][-1]
+
+
+@pytest.fixture(scope="module")
+def compared() -> Compared:
+    streams = [flat_again(stream(seed, 300, ("market", "ioc", "fok"))) for seed in range(STREAMS)]
+    instrument = free_market().instrument
+    fees = {"maker_ppm": instrument.maker_fee_ppm, "taker_ppm": instrument.taker_fee_ppm}
+    given = [*streams, *EDGES.values()]
+    return Compared([ours(steps) for steps in given], foreign("nautilus", given, json.dumps(fees)))
+
+
+@pytest.mark.parametrize("seed", range(STREAMS))
+def test_fills_fees_positions_and_the_last_balance_agree(seed: int, compared: Compared) -> None:
+    own, other = compared.ours[seed], compared.theirs[seed]
     rounded = Fraction(0)
     for mine, theirs in zip(own["orders"], other["orders"], strict=True):
         assert [fill[:2] for fill in mine["fills"]] == [fill[:2] for fill in theirs["fills"]]
@@ -149,43 +168,33 @@ def test_fills_fees_positions_and_the_last_balance_agree(seed: int) -> None:
     assert abs(Fraction(own["balance"]) + rounded - Fraction(other["balance"])) <= fills * Fraction(1, 10**8)
 
 
-SHALLOW = {"bids": [[MID - 10, 5]], "asks": [[MID + 10, 5], [MID + 20, 5]]}
-
-
-def order(side: str, lots: int, kind: str, ticks: int | None = None, *, reduce_only: bool = False) -> Step:
-    return {**SHALLOW, "side": side, "lots": lots, "type": kind, "ticks": ticks, "reduce_only": reduce_only}
-
-
 @pytest.mark.parametrize(
-    ("steps", "fills"),
+    ("name", "fills"),
     [
-        ([order("buy", 15, "fok", MID + 20)], []),
-        ([order("buy", 3, "ioc", MID)], []),
-        ([order("sell", 5, "market", reduce_only=True)], []),
-        ([order("buy", 3, "market"), order("sell", 5, "market", reduce_only=True)], [[3, MID - 10]]),
-        ([order("buy", 3, "market"), order("sell", 5, "ioc", MID - 10, reduce_only=True)], [[3, MID - 10]]),
-        ([order("buy", 15, "market")], [[5, MID + 10], [5, MID + 20]]),
+        ("fok too big", []),
+        ("ioc too dear", []),
+        ("nothing to reduce", []),
+        ("reduce by market", [[3, MID - 10]]),
+        ("reduce by ioc", [[3, MID - 10]]),
+        ("beyond the book", [[5, MID + 10], [5, MID + 20]]),
     ],
-    ids=["fok too big", "ioc too dear", "nothing to reduce", "reduce market", "reduce ioc", "beyond the book"],
 )
-def test_edges_trade_the_same(steps: list[Step], fills: list[list[int]]) -> None:
-    for found in (ours(steps), nautilus(steps)):
-        assert [fill[:2] for fill in found["orders"][-1]["fills"]] == fills
+def test_edges_trade_the_same(name: str, fills: list[list[int]], compared: Compared) -> None:
+    for result in compared.edge(name):
+        assert [fill[:2] for fill in result["fills"]] == fills
 
 
-def test_what_a_market_order_cannot_get_is_cancelled_here_and_stays_open_there() -> None:
-    steps = [order("buy", 15, "market")]
-    assert ours(steps)["orders"][0]["ended"] == "order_canceled"
-    assert nautilus(steps)["orders"][0]["ended"] == ""
+def test_what_a_market_order_cannot_get_is_cancelled_here_and_stays_open_there(compared: Compared) -> None:
+    here, there = compared.edge("beyond the book")
+    assert (here["ended"], there["ended"]) == ("order_canceled", "")
 
 
-def test_what_is_too_much_to_reduce_is_cancelled_here_and_shrinks_unsaid_there() -> None:
-    steps = [order("buy", 3, "market"), order("sell", 5, "market", reduce_only=True)]
-    assert ours(steps)["orders"][1]["ended"] == "order_canceled"
-    assert nautilus(steps)["orders"][1]["ended"] == ""
+def test_what_is_too_much_to_reduce_is_cancelled_here_and_shrinks_unsaid_there(compared: Compared) -> None:
+    here, there = compared.edge("reduce by market")
+    assert (here["ended"], there["ended"]) == ("order_canceled", "")
 
 
-def test_fill_or_kill_means_all_that_was_asked_for_here_and_all_that_reduces_there() -> None:
-    steps = [order("buy", 3, "market"), order("sell", 5, "fok", MID - 10, reduce_only=True)]
-    assert ours(steps)["orders"][1]["fills"] == []
-    assert [fill[:2] for fill in nautilus(steps)["orders"][1]["fills"]] == [[3, MID - 10]]
+def test_fill_or_kill_means_all_that_was_asked_for_here_and_all_that_reduces_there(compared: Compared) -> None:
+    here, there = compared.edge("reduce by fok")
+    assert here["fills"] == []
+    assert [fill[:2] for fill in there["fills"]] == [[3, MID - 10]]

@@ -33,18 +33,18 @@ SYMBOL = "BTC-USDC"
 Step = list[Any]
 
 
-def foreign(engine: str, steps: list[Step]) -> Any:
-    """What an engine makes of the stream. Skips where it is not installed."""
+def foreign(engine: str, streams: list[Any], *arguments: str) -> list[Any]:
+    """What an engine makes of each stream, in one process. Skips where it is not installed."""
     if not PYTHON.exists():
         pytest.skip("no .venv-engines: run `make setup-peers`")
-    script = ENGINES / f"run_{engine}.py"
-    done = subprocess.run(
-        [PYTHON, script], input=json.dumps(steps), capture_output=True, text=True, timeout=TIMEOUT_S, cwd=ENGINES
-    )
+    command = [PYTHON, ENGINES / f"run_{engine}.py", *arguments]
+    given = json.dumps(streams)
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=TIMEOUT_S, cwd=ENGINES)
     if "ModuleNotFoundError" in done.stderr:
         pytest.skip(f"{engine} has no wheel for this machine")
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found: list[Any] = json.loads(done.stdout)
+    return found
 
 
 def ours(steps: list[Step]) -> dict[str, Any]:
@@ -113,50 +113,59 @@ def stream(seed: int, count: int, kinds: tuple[str, ...], *, amends: bool = Fals
     return steps
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_order_matching_agrees_on_limits_and_cancels(seed: int) -> None:
-    steps = [step[:6] for step in stream(seed, 400, ("limit",))]
-    own, other = ours(steps), foreign("order_matching", steps)
-    assert own["trades"] == other["trades"]
-    assert own["left"] == other["left"]
+SEEDS = range(4)
+LIMITS = [stream(seed, 400, ("limit",)) for seed in SEEDS]
+TYPES = [stream(seed, 1_500, ("limit", "limit", "ioc", "fok")) for seed in SEEDS]
+AMENDS = [stream(seed, 800, ("limit", "limit", "ioc", "fok"), amends=True) for seed in SEEDS]
+SMALLER: list[Step] = [
+    ["place", "first", "sell0", "sell", 10, MID, "limit"],
+    ["place", "second", "sell1", "sell", 10, MID, "limit"],
+    ["amend", "first", 5, MID],
+    ["place", "taker", "buy0", "buy", 5, MID, "limit"],
+]
+OWN: list[Step] = [
+    ["place", "own", "same", "sell", 10, MID, "limit"],
+    ["place", "taker", "same", "buy", 10, MID, "limit"],
+]
+
+
+@pytest.fixture(scope="module")
+def order_matching() -> list[Any]:
+    """What it makes of LIMITS and OWN."""
+    return foreign("order_matching", [*LIMITS, OWN])
+
+
+@pytest.fixture(scope="module")
+def liquibook() -> list[Any]:
+    """What it makes of TYPES, AMENDS, SMALLER and OWN."""
+    return foreign("liquibook", [*TYPES, *AMENDS, SMALLER, OWN])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_order_matching_agrees_on_limits_and_cancels(seed: int, order_matching: list[Any]) -> None:
+    own = ours(LIMITS[seed])
+    assert own == order_matching[seed]
     assert len(own["trades"]) > 100
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_liquibook_agrees_on_limits_ioc_fok_and_cancels(seed: int) -> None:
-    steps = stream(seed, 1_500, ("limit", "limit", "ioc", "fok"))
-    own, other = ours(steps), foreign("liquibook", steps)
-    assert own["trades"] == other["trades"]
-    assert own["left"] == other["left"]
+@pytest.mark.parametrize("seed", SEEDS)
+def test_liquibook_agrees_on_limits_ioc_fok_and_cancels(seed: int, liquibook: list[Any]) -> None:
+    own = ours(TYPES[seed])
+    assert own == liquibook[seed]
     assert len(own["trades"]) > 300
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_liquibook_agrees_on_amends_that_lose_their_place(seed: int) -> None:
-    steps = stream(seed, 800, ("limit", "limit", "ioc", "fok"), amends=True)
-    own, other = ours(steps), foreign("liquibook", steps)
-    assert own["trades"] == other["trades"]
-    assert own["left"] == other["left"]
-    assert sum(step[0] == "amend" for step in steps) > 80
+@pytest.mark.parametrize("seed", SEEDS)
+def test_liquibook_agrees_on_amends_that_lose_their_place(seed: int, liquibook: list[Any]) -> None:
+    assert ours(AMENDS[seed]) == liquibook[len(TYPES) + seed]
+    assert sum(step[0] == "amend" for step in AMENDS[seed]) > 80
 
 
-def test_liquibook_sends_a_smaller_order_to_the_end_where_the_contract_lets_it_stay() -> None:
-    steps: list[Step] = [
-        ["place", "first", "sell0", "sell", 10, MID, "limit"],
-        ["place", "second", "sell1", "sell", 10, MID, "limit"],
-        ["amend", "first", 5, MID],
-        ["place", "taker", "buy0", "buy", 5, MID, "limit"],
-    ]
-    assert ours(steps)["trades"] == [["taker", "first", 5, MID]]
-    assert foreign("liquibook", steps)["trades"] == [["taker", "second", 5, MID]]
+def test_liquibook_sends_a_smaller_order_to_the_end_where_the_contract_lets_it_stay(liquibook: list[Any]) -> None:
+    assert ours(SMALLER)["trades"] == [["taker", "first", 5, MID]]
+    assert liquibook[-2]["trades"] == [["taker", "second", 5, MID]]
 
 
-@pytest.mark.parametrize("engine", ["order_matching", "liquibook"])
-def test_the_others_let_an_account_trade_with_itself(engine: str) -> None:
-    steps: list[Step] = [
-        ["place", "own", "same", "sell", 10, MID, "limit"],
-        ["place", "taker", "same", "buy", 10, MID, "limit"],
-    ]
-    assert ours(steps) == {"trades": [], "left": [["own", 10]]}
-    given = [step[:6] for step in steps] if engine == "order_matching" else steps
-    assert foreign(engine, given) == {"trades": [["taker", "own", 10, MID]], "left": []}
+def test_the_others_let_an_account_trade_with_itself(order_matching: list[Any], liquibook: list[Any]) -> None:
+    assert ours(OWN) == {"trades": [], "left": [["own", 10]]}
+    assert order_matching[-1] == liquibook[-1] == {"trades": [["taker", "own", 10, MID]], "left": []}

@@ -1,6 +1,6 @@
 """Run takers of one account through NautilusTrader's simulated exchange: JSON in, JSON out. Runs in `.venv-engines` alone.
 
-In: a list of {"bids", "asks" (rows of [ticks, lots]), "side", "lots", "ticks" (null for a market order), "type",
+In: streams, each a list of {"bids", "asks" (rows of [ticks, lots]), "side", "lots", "ticks" (null for market), "type",
 "reduce_only"}; each book replaces the one before, then its order comes. Out, per order: its fills as [lots, ticks,
 commission], whether it was rejected or cancelled, the signed position after it; and at the end the account's balance.
 """
@@ -48,7 +48,6 @@ instrument = CryptoPerpetual(
     ts_event=0,
     ts_init=0,
 )
-steps = json.load(sys.stdin)
 
 
 def price(ticks):
@@ -71,15 +70,19 @@ def deltas(step, ts):
 
 
 class Taker(Strategy):
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps
+
     def on_start(self):
         self.count = 0
         self.results = []
         self.subscribe_order_book_deltas(instrument.id, BookType.L2_MBP)
 
     def on_order_book_deltas(self, _):
-        if self.count == len(steps):
+        if self.count == len(self.steps):
             return
-        step = steps[self.count]
+        step = self.steps[self.count]
         self.count += 1
         self.results.append({"fills": [], "ended": ""})
         side = OrderSide.BUY if step["side"] == "buy" else OrderSide.SELL
@@ -115,21 +118,25 @@ class Taker(Strategy):
         self.results[-1]["position"] = int(self.portfolio.net_position(instrument.id) * 1000)
 
 
-engine = BacktestEngine(BacktestEngineConfig(trader_id=TraderId("T-1"), logging=LoggingConfig(bypass_logging=True)))
-engine.add_venue(
-    venue=VENUE,
-    oms_type=OmsType.NETTING,
-    account_type=AccountType.MARGIN,
-    base_currency=USDC,
-    starting_balances=[Money(10_000_000, USDC)],
-    default_leverage=Decimal(10),
-    book_type=BookType.L2_MBP,
-)
-engine.add_instrument(instrument)
-taker = Taker()
-engine.add_strategy(taker)
-engine.add_data([deltas(step, (index + 1) * STEP_NS) for index, step in enumerate(steps)])
-engine.run()
-balance = engine.portfolio.account(VENUE).balance_total(USDC).as_decimal()
-json.dump({"orders": taker.results, "balance": str(balance)}, sys.stdout)
-engine.dispose()
+def run(steps):
+    engine = BacktestEngine(BacktestEngineConfig(trader_id=TraderId("T-1"), logging=LoggingConfig(bypass_logging=True)))
+    engine.add_venue(
+        venue=VENUE,
+        oms_type=OmsType.NETTING,
+        account_type=AccountType.MARGIN,
+        base_currency=USDC,
+        starting_balances=[Money(10_000_000, USDC)],
+        default_leverage=Decimal(10),
+        book_type=BookType.L2_MBP,
+    )
+    engine.add_instrument(instrument)
+    taker = Taker(steps)
+    engine.add_strategy(taker)
+    engine.add_data([deltas(step, (index + 1) * STEP_NS) for index, step in enumerate(steps)])
+    engine.run()
+    balance = engine.portfolio.account(VENUE).balance_total(USDC).as_decimal()
+    engine.dispose()
+    return {"orders": taker.results, "balance": str(balance)}
+
+
+json.dump([run(steps) for steps in json.load(sys.stdin)], sys.stdout)
