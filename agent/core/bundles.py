@@ -83,6 +83,7 @@ class BundleDesk:
             max_day_loss_wei=NO_LIMIT_WEI if limits.max_day_loss_wei is None else limits.max_day_loss_wei,
             max_gas_wei_per_day=limits.max_gas_wei_per_day,
             max_bundles_per_block=limits.max_bundles_per_block,
+            max_guard_age_ns=limits.max_guard_age_ms * 1_000_000,
         )
 
     @property

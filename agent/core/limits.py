@@ -23,6 +23,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What a UTC day may lose, live bundles at their worst; None: the breakers alone bound it."""
     profile: str = "standard"
     """Whose figures the breakers have."""
+    max_guard_age_ms: int = 250
+    """An older pulse of the guard lets nothing out; worlds that wait for the agent are more patient."""
     chain_id: int = 1
     executor_code_hash: str = ""
     """Of the executor that bundles are made for; another code at its address is not sent to."""

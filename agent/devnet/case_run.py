@@ -26,6 +26,7 @@ from agent.devnet.survey import empty_result, name_rivals
 from agent.dex.pool import StateName
 from agent.engine.candidate import Appraiser
 from agent.engine.chain_facts import of_world, read_facts
+from agent.engine.chain_guard import PATIENT_MS, chain_guard
 from agent.engine.ending import Aftermath, end_bundles
 from agent.engine.hunter import Hunter
 from agent.engine.latency import StageClock
@@ -80,13 +81,13 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
     cap = MAX_TRANSACTION_GAS if case.hardfork == "osaka" else None  # EIP-7825
     builder = Builder(world.node.anvil, mempool, ordering=asked.ordering, max_transaction_gas=cap)
     builder.next_env = world.node.env
-    limits = of_world(settings.limits, chain_id=case.chain_id, executor=world.executor)
+    limits = of_world(settings.limits, chain_id=case.chain_id, executor=world.executor, max_guard_age_ms=PATIENT_MS)
     journal = JournalWriter(
         asked.folder,
         Run(
             asked.run,
             "1",
-            {"world": "case", "block": str(case.number), **core_settings(limits)},
+            {"world": "case", "block": str(case.number), **core_settings(limits, needs_guard=True)},
         ),
         monotonic_ns=clock.monotonic_ns(),
         wall_ns=clock.wall_ns(),
@@ -106,7 +107,7 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
             unproved=world.unproved,
         )
         hunter = Hunter(
-            core=Core(limits),
+            core=Core(limits, needs_guard=True),
             journal=journal,
             clock=clock,
             stages=StageClock(),
@@ -120,7 +121,9 @@ async def _run(world: CaseWorld, asked: CaseRun, clock: Clock) -> RunResult:
             size=finest_size,  # as the survey: a row of either repeats to the last unit in the other
         )
         try:
-            return await _hunt(world, hunter, appraiser, builder, asked)
+            async with chain_guard(asked.folder, run=asked.run, journal=journal, clock=clock) as guard:
+                guard.watch(hunter)
+                return await _hunt(world, hunter, appraiser, builder, asked)
         finally:
             journal.close()
             await client.close()

@@ -32,6 +32,7 @@ from agent.devnet.settling import end_block
 from agent.engine.booking import Books
 from agent.engine.candidate import Appraiser
 from agent.engine.chain_facts import of_world, read_facts
+from agent.engine.chain_guard import PATIENT_MS, chain_guard
 from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.chain_view import ChainView
 from agent.engine.executor import Executor
@@ -108,10 +109,10 @@ async def run_slots(
     """Run the agent over `blocks` slots of a world that stands."""
     settings, ours = asked.settings, world.identities
     rpc = HttpRpc(world.front.rpc_url, clock=clock)
-    limits = of_world(settings.limits, chain_id=ground.chain_id, executor=world.executor)
+    limits = of_world(settings.limits, chain_id=ground.chain_id, executor=world.executor, max_guard_age_ms=PATIENT_MS)
     journal = JournalWriter(
         asked.folder,
-        Run(asked.run, "1", {"world": ground.kind, **ground.noted, **core_settings(limits)}),
+        Run(asked.run, "1", {"world": ground.kind, **ground.noted, **core_settings(limits, needs_guard=True)}),
         monotonic_ns=clock.monotonic_ns(),
         wall_ns=clock.wall_ns(),
     )
@@ -127,7 +128,7 @@ async def run_slots(
         simulator = NodeSimulator(rpc)
         cycles = index_cycles(view.pools, start_tokens=settings.start_tokens, max_hops=settings.max_hops)
         hunter = Hunter(
-            core=Core(limits),
+            core=Core(limits, needs_guard=True),
             journal=journal,
             clock=clock,
             stages=StageClock(),
@@ -145,7 +146,10 @@ async def run_slots(
                 rpc, executor=world.executor, ledger=hunter.nonces, head_hash=header.hash, endpoints=[client.name]
             )
 
-        return await _slots(world, ground, ChainHunt(hunter, view, simulator, facts), feed, rpc, simulator, asked, say)
+        hunt = ChainHunt(hunter, view, simulator, facts)
+        async with chain_guard(asked.folder, run=asked.run, journal=journal, clock=clock) as guard:
+            guard.watch(hunter)
+            return await _slots(world, ground, hunt, feed, rpc, simulator, asked, say)
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):

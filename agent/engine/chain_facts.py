@@ -79,9 +79,16 @@ def pretended_facts(
     )
 
 
-def of_world(limits: RiskLimits, *, chain_id: int, executor: Executor) -> RiskLimits:
-    """The limits with the chain and the executor that bundles are made for."""
-    return msgspec.structs.replace(limits, chain_id=chain_id, executor_code_hash=to_data(executor.code_hash))
+def of_world(
+    limits: RiskLimits, *, chain_id: int, executor: Executor, max_guard_age_ms: int | None = None
+) -> RiskLimits:
+    """The limits with the chain and the executor that bundles are made for, and a patience where the world waits."""
+    return msgspec.structs.replace(
+        limits,
+        chain_id=chain_id,
+        executor_code_hash=to_data(executor.code_hash),
+        max_guard_age_ms=limits.max_guard_age_ms if max_guard_age_ms is None else max_guard_age_ms,
+    )
 
 
 def _sum(answers: Sequence[object]) -> int | None:

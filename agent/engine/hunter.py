@@ -99,6 +99,7 @@ class Hunter:
         self.tracked: dict[str, Tracked] = {}
         self.retired: Counter[str] = Counter()
         """How those ended whose rows are not kept any more: by drop code, or by outcome."""
+        self._stamp = Stamp(0, 0, 0)
         self._env: BlockEnv | None = None
         self._head_hash = ""
 
@@ -303,8 +304,26 @@ class Hunter:
 
     async def halt(self, *, by: str, reason: str) -> None:
         """Stop everything: what lives is withdrawn at every endpoint, and nothing is submitted after this."""
-        cancels = [effect for effect in self._step(HaltAsked(by, reason)) if isinstance(effect, Cancel)]
+        await self.halt_by(HaltAsked(by, reason))
+
+    async def halt_by(self, event: Event) -> None:
+        """The same, by whatever event it is that halts."""
+        cancels = [effect for effect in self._step(event) if isinstance(effect, Cancel)]
         await asyncio.gather(*(self._sender.withdraw(self.tracked[effect.id]) for effect in cancels))
+
+    def take(self, event: Event) -> Stamp:
+        """Step an event that leads to nothing here but the core's own state; where it stands in the journal."""
+        self._step(event)
+        return self._stamp
+
+    @property
+    def is_halted(self) -> bool:
+        return self._core.is_halted
+
+    @property
+    def exposure_wei(self) -> int:
+        """Worst gas of all live bundles."""
+        return 0 if self._core.bundles is None else self._core.bundles.exposure_wei
 
     # Inside
 
@@ -430,7 +449,8 @@ class Hunter:
     def _step(self, event: Event) -> tuple[Effect, ...]:
         now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
         sequence = self._journal.event(event, monotonic_ns=now, wall_ns=wall)
-        effects = self._core.step(event, Stamp(sequence, now, wall))
+        self._stamp = Stamp(sequence, now, wall)
+        effects = self._core.step(event, self._stamp)
         self._journal.effects(effects, monotonic_ns=self._clock.monotonic_ns(), wall_ns=wall)
         for effect in effects:
             if isinstance(effect, Drop) and effect.code is Code.DUPLICATE:

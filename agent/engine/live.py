@@ -29,10 +29,12 @@ from agent.chain.pending import PendingTransaction
 from agent.chain.websocket import WsRpc
 from agent.core.codes import Code
 from agent.core.events.chain import ChainFacts
+from agent.core.limits import RiskLimits
 from agent.core.step import Core
 from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser
 from agent.engine.chain_facts import of_world, pretended_facts
+from agent.engine.chain_guard import PATIENT_MS, ChainGuard, chain_guard
 from agent.engine.chain_hunt import ChainHunt
 from agent.engine.chain_view import ChainView
 from agent.engine.executor import Executor
@@ -118,6 +120,13 @@ class ShadowRun(msgspec.Struct, frozen=True, kw_only=True):
         return f"ShadowRun({self.run})"  # the URL may hold a provider's key
 
 
+def shadow_limits(asked: ShadowRun) -> RiskLimits:
+    """Those of the configuration, for the chain that is watched and the executor that is pretended."""
+    return of_world(
+        asked.settings.limits, chain_id=asked.chain_id, executor=asked.executor, max_guard_age_ms=PATIENT_MS
+    )
+
+
 async def run_shadow(asked: ShadowRun, clock: Clock, say: Callable[[str], None]) -> tuple[RunResult, bool]:
     """Watch until `blocks` slots have passed or the task is cancelled; what was seen, and whether it was cancelled."""
     journal: JournalWriter | None = None
@@ -125,16 +134,17 @@ async def run_shadow(asked: ShadowRun, clock: Clock, say: Callable[[str], None])
     rpc = await open_node(asked.url, chain_id=asked.chain_id, clock=clock)
     try:
         engine = await probe_engine(rpc)
-        limits = of_world(asked.settings.limits, chain_id=asked.chain_id, executor=asked.executor)
+        limits = shadow_limits(asked)
         journal = JournalWriter(
             asked.folder,
-            Run(asked.run, "1", {"world": "live", "mode": "shadow", **core_settings(limits)}),
+            Run(asked.run, "1", {"world": "live", "mode": "shadow", **core_settings(limits, needs_guard=True)}),
             monotonic_ns=clock.monotonic_ns(),
             wall_ns=clock.wall_ns(),
             settings=process_settings(),
         )
-        shadow = Shadow(asked, rpc, HeadSimulator(engine, asked.overrides), journal, clock, say)
-        await _watch(shadow, asked, say)
+        async with chain_guard(asked.folder, run=asked.run, journal=journal, clock=clock) as guard:
+            shadow = Shadow(asked, rpc, HeadSimulator(engine, asked.overrides), journal, guard, clock, say)
+            await _watch(shadow, asked, say)
         return shadow.finish(), shadow.was_stopped
     finally:
         if journal is not None:
@@ -212,6 +222,7 @@ class Shadow:
         rpc: Rpc,
         simulator: HeadSimulator,
         journal: JournalWriter,
+        guard: ChainGuard,
         clock: Clock,
         say: Callable[[str], None],
     ) -> None:
@@ -229,6 +240,7 @@ class Shadow:
             executor_code_hash=to_data(asked.executor.code_hash),
         )
         self._asked = asked
+        self._guard = guard
         self.rpc = rpc
         """The connection over which state is asked; whoever made this closes it in the end."""
         self._is_cut_off = False
@@ -374,7 +386,7 @@ class Shadow:
         if self._hunter is None:
             cycles = index_cycles(view.pools, start_tokens=settings.start_tokens, max_hops=settings.max_hops)
             self._hunter = Hunter(
-                core=Core(of_world(settings.limits, chain_id=asked.chain_id, executor=asked.executor)),
+                core=Core(shadow_limits(asked), needs_guard=True),
                 journal=self._journal,
                 clock=self._clock,
                 stages=StageClock(),
@@ -386,6 +398,7 @@ class Shadow:
                 chain_id=asked.chain_id,
                 settings=settings,
             )
+            self._guard.watch(self._hunter)
         return ChainHunt(self._hunter, view, self._simulator, self._facts)
 
     async def _facts(self, header: Header) -> ChainFacts:

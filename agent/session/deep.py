@@ -53,12 +53,22 @@ def replay_deep(request: ReplayRequest, reader: JournalReader, say: Say) -> Answ
     )
 
 
+_OF_TIME = tuple(f'{{"type":"{tag}"'.encode() for tag in ("timer", "guard_pulse", "journal_health"))
+"""Events that tell of this run's time and machine, and come otherwise in every run."""
+
+
 def _steps(reader: JournalReader, *, until: int | None) -> list[Record]:
-    return [
-        record
-        for record in reader.records()
-        if record.type in (EVENT, EFFECTS) and (until is None or record.sequence <= until)
-    ]
+    """The records of the steps that the world caused."""
+    steps: list[Record] = []
+    is_of_time = False
+    for record in reader.records():
+        if until is not None and record.sequence > until:
+            break
+        if record.type == EVENT:
+            is_of_time = record.payload.startswith(_OF_TIME)
+        if record.type in (EVENT, EFFECTS) and not is_of_time:
+            steps.append(record)
+    return steps
 
 
 def _run_again(asked: Asked, folder: Path, say: Say) -> JournalReader:
