@@ -49,7 +49,7 @@ def _from_keyring(name: str, key: str) -> str:
         raise ConfigError(
             f"{key}: the package keyring is not installed", hint="pip install keyring, or use file: or env:"
         ) from None
-    except Exception as error:  # noqa: BLE001 # every system's keyring has errors of its own
+    except Exception as error:  # noqa: BLE001 - every system's keyring has errors of its own
         raise ConfigError(
             f"{key}: the keyring gives nothing: {type(error).__name__}", hint="unlock it, or use file: or env:"
         ) from None

@@ -201,7 +201,7 @@ class _Listener(WSListener):
     def _arrived(self, transport: WSTransport, message: bytes) -> None:
         try:
             self._listener.on_frame(message)
-        except BaseException as error:  # noqa: BLE001 # whatever it is, it is passed on
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is passed on
             # A listener that fails must not go on, and must not fail in silence: picows would only log it.
             transport.disconnect(graceful=False)
             asyncio.get_running_loop().call_exception_handler(

@@ -34,7 +34,7 @@ _POLL_S = 0.25
 _LEAST_S = 0.001
 _REQUESTS: dict[type, Literal["place", "cancel", "amend"]] = {Place: "place", CancelOrder: "cancel", Amend: "amend"}
 _ANSWERS = frozenset((OrderAck, Reject, Fill, CancelReject))
-_FINAL_CODES = frozenset(("E_HTTP_401", "E_HTTP_403"))
+_FINAL_CODES = frozenset(f"E_HTTP_{status}" for status in (401, 403))
 
 OnEvents = Callable[[list[Event], Stamp], None]
 """Takes the events of one frame with the times it arrived at; the stamp's `seq` is 0, for the journal to give."""
