@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal
 
+from agent.core.effects.control import Alarm
 from agent.core.effects.orders import Amend, CancelOrder, OrderEffect, Place, Reconnect
 from agent.core.events import Event, Stamp
 from agent.core.events.orders import CancelReject, Fill, OrderAck, Reject, SendResult, SessionDown
@@ -70,6 +71,7 @@ class PurpleFleaClient:
         clock: Clock = SYSTEM_CLOCK,
         entropy: Entropy = SYSTEM_ENTROPY,
         stages: Stages | None = None,
+        on_alarm: Callable[[Alarm], None] | None = None,
         connect_within_s: float = 10.0,
     ) -> None:
         self.protocol = protocol
@@ -82,6 +84,7 @@ class PurpleFleaClient:
         self._url = url
         self._credentials = credentials
         self._on_events = on_events
+        self._on_alarm = on_alarm
         self._clock = clock
         self._monotonic_ns = clock.monotonic_ns
         self._wall_ns = clock.wall_ns
@@ -201,6 +204,7 @@ class PurpleFleaClient:
         events = self.protocol.closed(code, "stopped" if self._stopping.is_set() else reason)
         if self._failure is None:
             self._tell(events)
+        self._pass_alarms()
 
     async def _one_connection(self) -> int:
         """From the handshake to the end. The least time to wait afterwards, as the peer asked for it."""
@@ -262,8 +266,17 @@ class PurpleFleaClient:
         self._tell(events)
         self._flush()
         self.stages.drain()
+        self._pass_alarms()
         if self.protocol.must_close:
             self._give_up()
+
+    def _pass_alarms(self) -> None:
+        """What a person must hear of; it waits in the protocol where nobody takes it."""
+        if self._on_alarm is not None and self.protocol.alarms:
+            alarms = list(self.protocol.alarms)
+            self.protocol.alarms.clear()
+            for alarm in alarms:
+                self._on_alarm(alarm)
 
     def _refused(self, error: ProtocolError) -> int:
         """The handshake was answered with another status. The least time to wait."""

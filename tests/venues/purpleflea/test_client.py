@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from agent.core.effects.control import Alarm
 from agent.core.effects.orders import CancelOrder, Place, QueryOpen, Reconnect
 from agent.core.events import Event, Stamp
 from agent.core.events.orders import OrderAck, SendResult, SessionDown, SessionUp
@@ -50,6 +51,7 @@ class World:
         self.protocol = PurpleFleaProtocol(options(**changed), [BTC, ETH])
         self.events: list[Event] = []
         self.entropy = NoPause()
+        self.alarms: list[Alarm] = []
         self.fails_on: type | None = None
         self.on_up: list[Any] = []
         self.client = PurpleFleaClient(
@@ -59,6 +61,7 @@ class World:
             Credentials(KEY),
             self._take,
             entropy=self.entropy,
+            on_alarm=self.alarms.append,
         )
         self.task = asyncio.create_task(self.client.run())
 
@@ -318,7 +321,9 @@ async def test_too_many_malformed_frames_are_left() -> None:
         await connection.wait_closed()
 
     async with world(handler, malformed_per_minute=3) as made:
-        await made.until(lambda: made.count(SessionDown))
+        await made.until(lambda: made.count(SessionDown) and made.alarms)
+        assert [alarm.code for alarm in made.alarms] == ["MALFORMED"]
+        assert made.protocol.alarms == []
 
 
 async def test_the_core_may_ask_for_another_connection() -> None:
