@@ -106,7 +106,7 @@ def test_nothing_is_sent_of_a_symbol_that_was_not_asked_for_or_not_any_more() ->
 def test_what_cannot_be_subscribed_is_named() -> None:
     bench = Bench()
     client = bench.login(bench.account().trade.secret, subscribe=False)
-    said = client.say("subscribe", channels=["ticker", "gossip"], symbols=["BTC-USDC", "XXX"], req_id="r")[0]
+    said = client.say("subscribe", channels=["ticker", "gossip"], symbols=["BTC-USDC", "NONE"], req_id="r")[0]
     assert (said["type"], said["req_id"], said["channels"], said["symbols"]) == (
         "subscribed",
         "r",
@@ -115,7 +115,7 @@ def test_what_cannot_be_subscribed_is_named() -> None:
     )
     assert {(row["channel"], row["symbol"], row["code"]) for row in said["rejected"]} == {
         ("gossip", "*", "MALFORMED"),
-        ("ticker", "XXX", "UNKNOWN_SYMBOL"),
+        ("ticker", "NONE", "UNKNOWN_SYMBOL"),
     }
 
 

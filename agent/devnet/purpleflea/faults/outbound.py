@@ -123,7 +123,7 @@ def wrong_book(trigger: Trigger, item: Outgoing) -> list[Outgoing]:
 def wrong_tick(trigger: Trigger, item: Outgoing) -> list[Outgoing]:
     """F29."""
     if trigger.fault.parameters.get("mode", "symbol") == "symbol":
-        return [item, Outgoing(frame={**item.frame, "symbol": "XXX-USDC"})]
+        return [item, Outgoing(frame={**item.frame, "symbol": "NONE-USDC"})]
     item.frame = {**item.frame, "exchange_ts": item.frame["exchange_ts"] // 1_000}
     return [item]
 
