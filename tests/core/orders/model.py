@@ -461,7 +461,7 @@ class Model:
             after[FENCE] = 1
             after[REQUESTS] += (("fence",),)
             yield "fence is asked for", after, False
-        if s[EARLY] and not s[REST]:
+        if s[EARLY] and not s[REST] and s[STATE] is UNKNOWN:
             after = s[:]
             after[EARLY] -= 1
             after[REST] = self.status(s, s[EPOCH], s[AMENDS], s[FENCE] == 2, False)
@@ -606,7 +606,7 @@ def is_resolved(s: State) -> bool:
     return s[STATE] in FINAL or (s[STATE] is OPEN and not s[FLAG])
 
 
-def search(model: Model, budgets: Budgets, at_most: int = 2_000_000) -> Found:
+def search(model: Model, budgets: Budgets, at_most: int = 3_000_000) -> Found:
     """Every reachable state, breadth first; ends at the first that breaks a law."""
     gc.disable()  # millions of tuples and no cycle: collecting takes longer than searching
     try:
