@@ -209,6 +209,7 @@ class Floor:
         for market in self.terms.markets:
             found[market.instrument.quote] = market.instrument.quote_digits
             found[market.instrument.base] = market.base_digits
+            found[market.fee_currency] = market.fee_digits
         return found
 
     def end_session(self, session: Session, code: int, reason: str) -> None:

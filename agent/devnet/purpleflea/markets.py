@@ -21,7 +21,12 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["margin", "spot"] = "margin"
     """margin: an account may be short, and holds `initial_margin_ppm` of its worst case. spot: it sells what it has."""
     initial_margin_ppm: int = 100_000
-    fee_in: Literal["quote", "base"] = "quote"
+    fee_in: Literal["quote", "base", "third"] = "quote"
+    third_currency: str = "PFT"
+    """Of fees where `fee_in` is third; an account may owe them."""
+    third_digits: int = 6
+    third_price_ppm: int = PPM
+    """Quote atoms that an atom of the third currency is worth, in millionths."""
     base_digits: int = 8
     """An atom of the base currency is 10^-this; a lot is a whole number of them."""
 
@@ -41,18 +46,27 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     def lots_text(self, lots: int) -> str:
         return steps_text(lots, self.instrument.lot)
 
-    def fee_text(self, atoms: int) -> str:
-        return units_text(atoms, self.instrument.quote_digits if self.fee_in == "quote" else self.base_digits)
-
     @property
     def fee_currency(self) -> str:
-        return self.instrument.quote if self.fee_in == "quote" else self.instrument.base
+        return {"quote": self.instrument.quote, "base": self.instrument.base, "third": self.third_currency}[self.fee_in]
+
+    @property
+    def fee_digits(self) -> int:
+        """An atom of the fee currency is 10^-this."""
+        return {"quote": self.instrument.quote_digits, "base": self.base_digits, "third": self.third_digits}[
+            self.fee_in
+        ]
+
+    def fee_text(self, atoms: int) -> str:
+        return units_text(atoms, self.fee_digits)
 
     def fee_atoms(self, lots: int, price_ticks: int, *, is_maker: bool) -> int:
         """Fee of one fill in atoms of `fee_currency`, rounded up; negative is a rebate, whose size is rounded down."""
         ppm = self.instrument.maker_fee_ppm if is_maker else self.instrument.taker_fee_ppm
-        amount = self.instrument.notional_atoms(lots, price_ticks) if self.fee_in == "quote" else lots * self.lot_atoms
-        return -(-amount * ppm // PPM)
+        if self.fee_in == "base":
+            return -(-lots * self.lot_atoms * ppm // PPM)
+        price_ppm = self.third_price_ppm if self.fee_in == "third" else PPM
+        return -(-self.instrument.notional_atoms(lots, price_ticks) * ppm // price_ppm)
 
     def frame(self, status: TradingStatus) -> dict[str, Any]:
         """The `instrument` frame."""

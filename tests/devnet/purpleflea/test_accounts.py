@@ -75,6 +75,20 @@ def test_fees_in_the_base_currency_leave_the_quote_alone() -> None:
     assert bench.engine.ledger.imbalance() == {}
 
 
+def test_fees_in_a_third_currency_are_owed_there() -> None:
+    market = msgspec.structs.replace(default_markets()[0], fee_in="third", third_price_ppm=3_000_000)
+    bench = Bench(terms=Terms(markets=(market,)))
+    maker = bench.trader()
+    maker.place("m", "sell", "0.010", "60000.0")
+    buyer = bench.trader()
+    # 600 quote, 450 ppm: 0.27 quote or 0.09 of what is worth three; the rebate of 0.03 is 0.01.
+    assert buyer.place("t", "buy", "0.010", "60000.0")[-1]["fee"] == "0.090000"
+    totals = {row["ccy"]: row["total"] for row in bench.books_of(buyer)["balances"]}
+    assert totals == {"BTC": "0.01000000", "USDC": "99400.000000", "PFT": "-0.090000"}
+    assert maker.news("fill")[0]["fee"] == "-0.010000"
+    assert bench.engine.ledger.imbalance() == {}
+
+
 def test_a_busted_trade_gives_back_money_and_fees() -> None:
     bench = Bench(faults=[{"knob": "F17", "parameters": {"after_s": 1}, "when": {"count": 1}}])
     maker, taker = bench.trader(), bench.trader()
