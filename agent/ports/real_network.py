@@ -39,6 +39,7 @@ _NOT_SENT_BYTES = 16_384
 _LINGER_NOT = struct.pack("ii", 1, 0)
 _LINGER_USUAL = struct.pack("ii", 0, 0)
 _CONTROL_BYTES_MAX = 125
+_TEXT = WSMsgType.TEXT
 
 # What picows would log reaches the listener as its reason.
 _silent = logging.getLogger("agent.ports.picows")
@@ -140,8 +141,10 @@ class _Socket:
         transport = self._transport
         if transport.is_disconnected or self._waiting_bytes() > WAITING_BYTES_MAX:
             return False
-        with contextlib.suppress(WSError, OSError):  # bytes may have left before; the close that follows says so
-            transport.send(WSMsgType.TEXT, data)
+        try:
+            transport.send(_TEXT, data)
+        except (WSError, OSError):
+            return True  # bytes may have left before it; the close that follows says so
         return True
 
     def close(self, code: int = 1000) -> None:
