@@ -219,7 +219,7 @@ def operations_until_done(folder: Path, steps: int, limit: int, stride: int) -> 
 
 
 def test_a_kill_before_any_operation_on_the_disk_loses_nothing(tmp_path: Path) -> None:
-    assert operations_until_done(tmp_path, 6, 200, 1) > 20
+    assert operations_until_done(tmp_path, 4, 200, 1) > 20
 
 
 @pytest.mark.slow

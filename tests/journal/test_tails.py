@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from agent.errors import SetupError
 from agent.journal.reader import JournalReader
 from agent.journal.records import HEADER_BYTES, Record
@@ -26,6 +30,9 @@ def written(steps: int, *, is_closed: bool = False) -> MemoryDisk:
     if is_closed:
         journal.close(state=machine.state())
     return disk.after_kill()
+
+
+WRITTEN = written(30)
 
 
 def read(disk: MemoryDisk) -> tuple[list[Record], JournalReader]:
@@ -71,14 +78,15 @@ def test_the_next_run_writes_down_what_was_cut() -> None:
     assert b'"kept_in":"0000000001.mvj.torn"' in records[-1].payload
 
 
-def test_no_flipped_bit_in_any_segment_loads_silently() -> None:
+@pytest.mark.parametrize("stride", [61, pytest.param(1, marks=pytest.mark.slow)])
+def test_no_flipped_bit_in_any_segment_loads_silently(stride: int) -> None:
     disk = written(170, is_closed=True)
     records, reader = read(disk)
     assert len(reader.numbers) >= 2
     durable = max(record.synced_sequence for record in records)
     for path in [path for path in disk.seen if path.suffix == ".mvj"]:
         content = disk.seen[path].seen
-        for offset in range(0, len(content), 7):
+        for offset in range(0, len(content), stride):
             content[offset] ^= 1 << offset % 8
             try:
                 found, reader = read(disk)
@@ -89,6 +97,32 @@ def test_no_flipped_bit_in_any_segment_loads_silently() -> None:
                 assert len(found) >= durable, f"{path.name} byte {offset}: durable records were taken for a tail"
             content[offset] ^= 1 << offset % 8
     assert read(disk)[0] == records
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_whatever_lies_there_is_read_or_refused_by_a_typed_error(data: st.DataObject) -> None:
+    """Bytes of a hand: pieces of a journal in any order, changed, cut, or of something else altogether."""
+    whole = bytes(WRITTEN.seen[FIRST].seen).rstrip(b"\0")
+    piece = st.builds(
+        lambda start, length: whole[start : start + length], st.integers(0, len(whole)), st.integers(0, 700)
+    )
+    pieces = data.draw(st.lists(st.one_of(piece, st.binary(max_size=80), st.just(bytes(64))), max_size=6))
+    keeps_header = data.draw(st.booleans())
+    content = (whole[:SEGMENT_HEADER_BYTES] if keeps_header else b"") + b"".join(pieces)
+    disk = MemoryDisk({FIRST: Content(content)})
+    if data.draw(st.booleans()):
+        snapshot = data.draw(st.binary(max_size=300))
+        disk.seen[FOLDER / "journal" / f"{data.draw(st.integers(0, 60)):020}.mvs"] = Content(snapshot)
+    try:
+        recovered = recover(FOLDER, make_tally, disk=disk)
+    except SetupError:
+        assert not disk.locked
+        return
+    journal = recovered.begin(FOLDER, RUN, monotonic_ns=0, wall_ns=0, settings=SMALL, disk=disk)
+    journal.close()
+    records, reader = read(disk)
+    assert reader.torn is None and records[-1].sequence == journal.sequence
 
 
 def test_a_segment_made_ahead_and_not_used_is_no_fault() -> None:
