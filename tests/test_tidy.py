@@ -66,7 +66,7 @@ CLOCK_ALLOWED = (
     "agent/doctor/",
     "agent/guard/",
     "agent/observe/",
-    "agent/ports.py",
+    "agent/ports/clock.py",
     "agent/venues/",
 )
 

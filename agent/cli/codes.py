@@ -101,6 +101,10 @@ ERRORS: dict[str, Page] = {
         "A keystore is missing, is none, or does not open with the password.", "Check the file's name and the password."
     ),
     "E_KEYSTORE_MODE": Page("Other users of this machine may read a keystore.", "Run `chmod 600` on the file."),
+    "E_CORE_STOPPED": Page(
+        "The core or its journal failed earlier in this run, so nothing is decided any more.",
+        "Start again; the journal's last records and the crash file have the reason.",
+    ),
     "E_NO_BLOCK": Page("The node does not have the block.", "Wait until it is synced that far, or name another block."),
     "E_NOT_AVAILABLE": Page("This build has no such part.", "Update mev-agent, or leave the command out."),
     "E_NO_GUARD": Page(

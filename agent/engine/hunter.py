@@ -19,10 +19,8 @@ from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
 from agent.core.events import Event, Stamp
 from agent.core.events.chain import (
     BundleEnded,
-    CandidateExecuted,
     ChainFacts,
     HeadSeen,
-    OpportunityFound,
     SelectionMade,
     Superseded,
     TargetGone,
@@ -33,10 +31,11 @@ from agent.dex.pool import StateName
 from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser, Candidate
 from agent.engine.execution import Seat
-from agent.engine.executor import Terms, is_plan
 from agent.engine.forecast import MAX_AHEAD, Ahead, ForecastCount
 from agent.engine.latency import StageClock
+from agent.engine.reported import executed_event, found_event
 from agent.engine.result import Ending
+from agent.engine.rivalry import heirs_of, winner_over
 from agent.engine.sender import Sender
 from agent.engine.settings import HuntSettings
 from agent.engine.tracked import Target, Tracked
@@ -198,7 +197,7 @@ class Hunter:
         best = [rivals[i] for i in best_compatible(pools, [one.net_wei for one in rivals]).chosen]
         chosen = [one for one in best if one not in live]
         beaten = [one for one in live if one not in best]
-        heirs = _heirs(beaten, chosen)
+        heirs = heirs_of(beaten, chosen)
         sent = await self.submit(chosen, live=[one for one in live if one in best], heirs=heirs)
         for one in beaten:
             heir = next((new for new in sent if set(new.opportunity.pools) & set(one.opportunity.pools)), None)
@@ -234,7 +233,7 @@ class Hunter:
             # What conflicts with nobody stays behind for want of a key, and is put forward to be told so.
             chosen += [one for one in self.held() if taken.isdisjoint(one.opportunity.pools)]
         losers = [
-            (one.opportunity.id, _winner(one, [*chosen, *live]))
+            (one.opportunity.id, winner_over(one, [*chosen, *live]))
             for one in self.held()
             if one.opportunity.id not in {winner.opportunity.id for winner in chosen}
         ]
@@ -379,54 +378,17 @@ class Hunter:
             one.drop = Drop(opportunity.id, Code.NOT_SELECTED, "another opportunity was asked for by name")
             one.outcome, one.reason = Ending.DROPPED, one.drop.detail
             return False
-        effects = self._step(
-            OpportunityFound(
-                id=opportunity.id,
-                target_number=env.number,
-                head_hash=self._head_hash,
-                after_index=opportunity.state.after_index,
-                target_transaction=None if target is None else to_data(target.hash),
-                pools=tuple(to_data(pool) for pool in opportunity.pools),
-                gross_amount=opportunity.gross_amount,
-                before_amount=opportunity.before_amount,
-                is_asked=is_asked,
-            )
-        )
+        effects = self._step(found_event(opportunity, env, head_hash=self._head_hash, target=target, is_asked=is_asked))
         is_admitted = any(isinstance(effect, Execute) for effect in effects)
         if is_admitted:
             self.tracked[opportunity.id] = one  # in place of one of a head that was taken back
         return is_admitted
 
     def _judge(self, candidate: Candidate, env: BlockEnv) -> None:
-        execution = candidate.execution
-        gas_limit = candidate.terms.gas_limit if candidate.terms else execution.gas_used
         self.tracked[candidate.opportunity.id].candidate = candidate
-        self._step(
-            CandidateExecuted(
-                id=candidate.opportunity.id,
-                head_hash=self._head_hash,
-                is_success=execution.is_success,
-                quoted_amount=candidate.opportunity.gross_amount,
-                executed_amount=execution.gross_amount,
-                value_wei=candidate.value_wei,
-                gas_used=execution.gas_used,
-                gas_cost_wei=candidate.gas_cost_wei(env.base_fee_wei),
-                gas_limit_cost_wei=gas_limit * candidate.gas_price_wei(env.base_fee_wei),
-                bid_wei=candidate.bid_wei,
-                missing=len(execution.missing),
-                refused=execution.refused,
-                verdict=candidate.verdict or "",
-                verdict_detail=candidate.verdict_detail,
-                has_terms=candidate.terms is not None,
-                is_plan=candidate.terms is None or self._is_plan(candidate, candidate.terms),
-                base_fee_wei=env.base_fee_wei,
-                fee_cap_wei=0 if candidate.terms is None else candidate.terms.max_fee_wei,
-            )
-        )
-
-    def _is_plan(self, candidate: Candidate, terms: Terms) -> bool:
-        call = self._appraiser.call(candidate, operator=self._first_operator, nonce=0)
-        return is_plan(call.data, candidate.opportunity, terms)
+        terms = candidate.terms
+        call = None if terms is None else self._appraiser.call(candidate, operator=self._first_operator, nonce=0)
+        self._step(executed_event(candidate, env, head_hash=self._head_hash, call=call))
 
     async def _send(self, one: Tracked, claim: Claim, env: BlockEnv, replaced: Tracked | None) -> bool:
         """Send it to every endpoint at once; False where the relay's own simulation says otherwise than ours."""
@@ -461,25 +423,3 @@ class Hunter:
             elif isinstance(effect, Hold):
                 self.tracked[effect.id].outcome = Ending.HELD
         return effects
-
-
-def _heirs(beaten: Sequence[Tracked], chosen: Sequence[Tracked]) -> dict[str, Tracked]:
-    """For each chosen one the live bundle that it takes over, by id: the first that shares a pool, each only once."""
-    heirs: dict[str, Tracked] = {}
-    left = list(beaten)
-    for one in chosen:
-        pools = set(one.opportunity.pools)
-        old = next((live for live in left if pools.intersection(live.opportunity.pools)), None)
-        if old is not None:
-            heirs[one.opportunity.id] = old
-            left.remove(old)
-    return heirs
-
-
-def _winner(loser: Tracked, chosen: Sequence[Tracked]) -> str:
-    """The chosen one that the loser shares a pool with; the best of all where the set was picked otherwise."""
-    pools = set(loser.opportunity.pools)
-    for winner in chosen:
-        if pools.intersection(winner.opportunity.pools):
-            return winner.opportunity.id
-    return chosen[0].opportunity.id if chosen else "none"

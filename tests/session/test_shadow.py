@@ -17,11 +17,13 @@ from agent.core.limits import RiskLimits
 from agent.devnet.mainnet import WETH
 from agent.devnet.slice.flow import SliceFlow
 from agent.devnet.slice_run import SliceWorld
+from agent.engine.chain_guard import ChainGuard
 from agent.engine.live import HeadSimulator, Shadow, ShadowRun, run_shadow
 from agent.engine.settings import HuntSettings
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
 from agent.ports.clock import SystemClock
+from agent.ports.processes import Figures
 from agent.session.shadow import pretended, random_address
 from agent.sim.node import NodeSimulator
 from tests.session.conftest import Command, Ran
@@ -80,15 +82,27 @@ async def test_plain_http_sees_heads_alone_and_says_so(world: SliceWorld, flow: 
     assert any("heads only" in warning for warning in json.loads(ran.stdout)["warnings"])
 
 
+class StillGuard:
+    """Armed, and never heard of again."""
+
+    is_armed = True
+    must_reduce = False
+
+    def store_progress(self, event_seq: int, crc: int) -> None: ...
+    def beat(self, figures: Figures) -> None: ...
+    async def leave(self) -> None: ...
+
+
 async def test_a_reorg_takes_the_pools_back_and_goes_on_from_the_new_branch(
     world: SliceWorld, flow: SliceFlow, tmp_path: Path
 ) -> None:
     asked = _asked("", tmp_path)
     rpc = HttpRpc(world.front.rpc_url)
     journal = JournalWriter(tmp_path / "j", Run("r", "1", {}), monotonic_ns=0, wall_ns=0)
-    shadow = Shadow(
-        asked, rpc, HeadSimulator(NodeSimulator(rpc), asked.overrides), journal, SystemClock(), lambda line: None
-    )
+    guard = ChainGuard(journal, SystemClock())
+    guard.guard = StillGuard()
+    simulator = HeadSimulator(NodeSimulator(rpc), asked.overrides)
+    shadow = Shadow(asked, rpc, simulator, journal, guard, SystemClock(), lambda line: None)
     try:
         await shadow.on_head_event(Extend(await header_at(rpc, None)), is_newest=True)
         snapshot = await world.anvil.call("evm_snapshot")

@@ -162,7 +162,10 @@ class Views:
     def _free(
         self, symbol: str, others_atoms: int, reserved_sell: int, without: Order | None
     ) -> tuple[int, int | None]:
-        """Quote atoms that an order may use, and lots that may be sold (None where short sales are allowed)."""
+        """Quote atoms that an order may use, and lots that may be sold (None where short sales are allowed).
+
+        The margin in use is rounded up, so what is free is rounded down.
+        """
         state = self._state
         instrument = state.markets.of(symbol).instrument
         if instrument is None:

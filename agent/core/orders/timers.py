@@ -81,7 +81,7 @@ class Timers:
             out.ignored += 1
             return
         name = order.client_order_id
-        detail = f"its fate is unknown for {(stamp.monotonic_ns - order.unknown_since_ns) // SECOND_NS} s"
+        detail = f"its fate is unknown for {(stamp.monotonic_ns - order.unknown_since_ns) // SECOND_NS} s"  # floor
         out.effects.append(Alarm("critical", STAYS_UNKNOWN, name, detail))
         order.unknown_stage += 1
         if order.unknown_stage == 1:
