@@ -1,6 +1,7 @@
 """Write the reference pages that are made from the code: `make docs`. A test holds page and code equal.
 
-docs/reference/cli.md from the commands, config.md from the models, codes.md from the tables of codes.
+docs/reference/cli.md from the commands, config.md from the models, codes.md from the tables of codes; the diagram and
+the table of docs/explanation/orders.md from the table of the order states.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from agent.cli.commands import COMMANDS
 from agent.cli.root import root
 from agent.config.model import File, sections
 from agent.config.template import written
+from agent.core.orders.drawing import drawn
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
+ORDERS = REFERENCE.parent / "explanation" / "orders.md"
 NOTE = "<!-- Made by scripts/make_reference.py; change the code instead. -->"
 
 
@@ -165,6 +168,8 @@ def main() -> int:
     for name, page in PAGES.items():
         (REFERENCE / name).write_text(page())
         print(f"docs/reference/{name}")
+    ORDERS.write_text(drawn(ORDERS.read_text()))
+    print("docs/explanation/orders.md")
     return 0
 
 
