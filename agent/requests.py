@@ -133,6 +133,17 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     is_deep: bool = False
 
 
+class SimulateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`mev-agent simulate`: the worlds of the seeds from `first` up to `last`, which is not one of them."""
+
+    first: int
+    last: int
+    profile: str = "swarm"
+    planted: str = ""
+    """A bug to plant first, by name."""
+    is_shrunk: bool = True
+
+
 class JournalRequest(msgspec.Struct, frozen=True, kw_only=True):
     """`mev-agent journal`: `subject` is what `why` asks about, `out` where `export` writes."""
 

@@ -34,6 +34,11 @@ COMMANDS: dict[str, Entry] = {
         "Tell what happened to an opportunity, transaction, bundle or block.",
         "Look closer",
     ),
+    "simulate": Entry(
+        "agent.cli.simulate:command",
+        "Throw seeded faults at the whole agent on virtual time, and judge it.",
+        "Look closer",
+    ),
     "quote": Entry("agent.cli.quote:command", "Quote one swap exactly, beside what execution gives.", "Look closer"),
     "latency": Entry(
         "agent.cli.latency:command",

@@ -10,6 +10,7 @@ import msgspec
 from agent.devnet.virtual.actions import draw_actions
 from agent.devnet.virtual.faults import BY_NAME
 from agent.devnet.virtual.host import Program
+from agent.devnet.virtual.planted import planted
 from agent.devnet.virtual.profile import Name, draw
 from agent.devnet.virtual.randomness import Streams
 from agent.devnet.virtual.world import ACTIVE_NS, Outcome, Scenario, World
@@ -50,6 +51,34 @@ def scenario_of(seed: int, name: Name = "swarm") -> Scenario:
     streams = Streams(seed)
     profile = draw(streams, name)
     return Scenario(seed=seed, profile=profile, actions=draw_actions(streams, profile, until_ns=ACTIVE_NS))
+
+
+class Detection(msgspec.Struct, frozen=True, kw_only=True):
+    """How soon the worlds find a planted bug."""
+
+    name: str
+    worlds: int
+    """Worlds that were run."""
+    found: int
+    """Worlds that broke a law."""
+    first: int | None
+    """The seed of the first of them."""
+    oracles: tuple[str, ...]
+    """The laws that were broken."""
+
+
+def find_bug(name: str, seeds: Iterable[int], program: Program, *, stop_at: int = 1) -> Detection:
+    """Plant the bug and run worlds until `stop_at` of them have broken a law."""
+    with planted(name):
+        campaign = run_seeds(seeds, program, stop_at=stop_at)
+    violations = [outcome.violation for outcome in campaign.failures if outcome.violation is not None]
+    return Detection(
+        name=name,
+        worlds=campaign.seeds,
+        found=len(campaign.failures),
+        first=campaign.failures[0].seed if campaign.failures else None,
+        oracles=tuple(dict.fromkeys(violation.oracle for violation in violations)),
+    )
 
 
 def run_seeds(

@@ -102,6 +102,10 @@ class Started(Protocol):
         """Of the state that the replay ended in; empty where there was nothing to replay."""
 
     @property
+    def has_cut(self) -> bool:
+        """The journal's end was torn, and was cut off."""
+
+    @property
     def is_live(self) -> bool: ...
     @property
     def is_halted(self) -> bool: ...

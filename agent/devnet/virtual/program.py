@@ -37,11 +37,14 @@ CURRENCY = "USDC"
 class AgentProcess:
     """A started process."""
 
-    def __init__(self, core: Core, log: JournalWriter, placed_ids: frozenset[str], replayed_hash: str) -> None:
+    def __init__(
+        self, core: Core, log: JournalWriter, placed_ids: frozenset[str], replayed_hash: str, *, has_cut: bool
+    ) -> None:
         self.brain = core
         self.log = log
         self.placed_ids = placed_ids
         self.replayed_hash = replayed_hash
+        self.has_cut = has_cut
 
     @property
     def desk(self) -> OrderDesk:
@@ -95,8 +98,9 @@ class AgentProgram:
             settings=journal_settings(profile),
             disk=disk,
         )
+        has_cut = recovered.ending is not None and recovered.ending.cut is not None
         core = Core(trading=desk, needs_guard=True, state=state)
-        return AgentProcess(core, log, placed_ids, "" if state is None else hash_state(state))
+        return AgentProcess(core, log, placed_ids, "" if state is None else hash_state(state), has_cut=has_cut)
 
 
 def desk_settings(profile: Profile) -> DeskSettings:

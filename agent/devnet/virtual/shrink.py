@@ -13,9 +13,10 @@ import msgspec
 
 from agent.devnet.virtual.host import Program
 from agent.devnet.virtual.link import NS_PER_MS
-from agent.devnet.virtual.world import Outcome, Scenario, World
+from agent.devnet.virtual.world import ACTIVE_NS, Outcome, Scenario, World
 
 RUNS_MAX = 400
+GIVE_UP_BEHIND_NS = 2_000 * NS_PER_MS
 
 
 class Shrunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,32 +38,36 @@ class _Shrinker:
         self._left = runs_max
         self._runs = 0
         self._oracle = ""
+        self._give_up_ns: int | None = None
 
     def shrink(self, scenario: Scenario) -> Shrunk:
         outcome = self._run(scenario)
         if outcome.violation is None:
             raise ValueError(f"seed {scenario.seed} breaks no law")
-        self._oracle = outcome.violation.oracle
-        for step in (
-            self._fewer_actions,
-            self._fewer_faults,
-            self._milder_faults,
-            self._even_wires,
-            self._fewer_actions,
-        ):
+        self._oracle, at_ns = outcome.violation.oracle, outcome.violation.at_ns
+        if at_ns < ACTIVE_NS:
+            # What is found while the world still acts is found about then or not at all: no need to watch it settle.
+            self._give_up_ns = at_ns + GIVE_UP_BEHIND_NS
+            scenario = self._without_what_came_later(scenario, at_ns)
+        for step in (self._fewer_faults, self._fewer_actions, self._milder_faults, self._even_wires):
             scenario = step(scenario)
         return Shrunk(scenario=scenario, outcome=self._run(scenario), runs=self._runs)
 
     def _run(self, scenario: Scenario) -> Outcome:
         self._runs += 1
         self._left -= 1
-        return World(scenario, self._program).run()
+        return World(scenario, self._program).run(give_up_ns=self._give_up_ns)
 
     def _still_fails(self, scenario: Scenario) -> bool:
         if self._left <= 0:
             return False
         violation = self._run(scenario).violation
         return violation is not None and violation.oracle == self._oracle
+
+    def _without_what_came_later(self, scenario: Scenario, at_ns: int) -> Scenario:
+        earlier = tuple(action for action in scenario.actions if action.at_ns <= at_ns)
+        smaller = msgspec.structs.replace(scenario, actions=earlier)
+        return smaller if self._still_fails(smaller) else scenario
 
     def _fewer_actions(self, scenario: Scenario) -> Scenario:
         actions = scenario.actions

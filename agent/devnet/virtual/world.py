@@ -8,15 +8,17 @@ behind one restart. The oracles watch all the time and judge at both ends. The f
 
 from __future__ import annotations
 
+from collections import deque
 from hashlib import blake2b
 
 import msgspec
 
 from agent.core.effects import Effect
+from agent.core.effects import orders as requests
 from agent.core.effects.control import Stop
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
-from agent.core.events.control import GuardGone, GuardPulse, OperatorCommand, StrategyAlive
+from agent.core.events.control import GuardGone, GuardPulse, OperatorCommand, StrategyAlive, TimerFired
 from agent.core.events.market import BookDelta, BookSnapshot, BookStale, MarketTick, SignalIn
 from agent.core.instruments import OrderType, Side
 from agent.devnet.virtual import actions as act
@@ -45,6 +47,17 @@ PULSE_NS = 200 * NS_PER_MS
 DOWN_NS_MAX = 3 * NS_PER_S
 FLOOD = 40
 """Signals at once."""
+EVERYDAY = frozenset({BookDelta, MarketTick, GuardPulse, StrategyAlive, TimerFired, events.ClockOffset})
+"""Events of which a world is full; a trace has them where they lead to something."""
+WORTH_REACHING: dict[type, str] = {
+    requests.ReplayFrom: "replay asked for",
+    requests.CancelAll: "fence asked for",
+    requests.Reconnect: "connection given up",
+    requests.QueryStatus: "status asked for",
+    requests.Amend: "amendment sent",
+    requests.CancelOrder: "cancel sent",
+}
+"""Effects that show that a world came somewhere."""
 RESET_NS = 4 * NS_PER_S
 DISK_BYTES = 64 << 20
 STRATEGIES = tuple(f"strategy-{number}" for number in range(12))
@@ -81,6 +94,10 @@ class Finding(BaseException):
         self.violation = violation
 
 
+class _GivenUp(BaseException):
+    """It is late enough."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What the world holds the agent to, worked out from its risk profile without its help."""
 
@@ -99,7 +116,8 @@ RISK: dict[str, tuple[int, int]] = {
 class World:
     """Runs one scenario."""
 
-    def __init__(self, scenario: Scenario, program: Program) -> None:
+    def __init__(self, scenario: Scenario, program: Program, *, kept_steps: int = 0) -> None:
+        """`kept_steps`: so many of the last steps are kept in `trace`, for people."""
         self.scenario = scenario
         self.program = program
         self.profile = profile = scenario.profile
@@ -122,6 +140,7 @@ class World:
         )  # fmt: skip
         orders_per_s, position_ppm = RISK[profile.risk]
         self.limits = Limits(orders_per_s=orders_per_s, position_atoms=DEPOSIT_ATOMS * position_ppm // PPM)
+        self.trace: deque[str] = deque(maxlen=kept_steps)
         self.oracles = Oracles(self)
         self.venue.on_accepted = self.oracles.on_accepted
         self.reached: dict[str, int] = {}
@@ -144,9 +163,11 @@ class World:
 
     # Running
 
-    def run(self) -> Outcome:
-        """To the end, or to the first violation."""
+    def run(self, *, give_up_ns: int | None = None) -> Outcome:
+        """To the end, to the first violation, or to `give_up_ns` of true time."""
         violation = None
+        if give_up_ns is not None:
+            self.schedule.at(give_up_ns, self._give_up)
         try:
             self._active()
             self.heal()
@@ -158,6 +179,8 @@ class World:
             self.oracles.judge_end()
         except Finding as finding:
             violation = finding.violation
+        except _GivenUp:
+            violation = None
         return Outcome(
             seed=self.scenario.seed, violation=violation, steps=self.steps, virtual_ns=self.timeline.now_ns,
             fired=dict(sorted(self.faults.fired.items())), reached=dict(sorted(self.reached.items())),
@@ -202,6 +225,9 @@ class World:
             if open_ends and self.timeline.now_ns >= until_ns:
                 self.find("O8", f"not settled {how}: {open_ends}")
 
+    def _give_up(self) -> None:
+        raise _GivenUp
+
     def find(self, oracle: str, detail: str) -> None:
         """An oracle found a violation."""
         raise Finding(Violation(oracle=oracle, at_ns=self.timeline.now_ns, detail=detail))
@@ -237,6 +263,8 @@ class World:
         self.oracles.on_started()
         if self.host.incarnation > 1:
             self.reach("started from a journal")
+        if self.host.started is not None and self.host.started.has_cut:
+            self.reach("torn tail cut")
 
     def _boot_later(self) -> None:
         down_ns = self.streams["restart"].randrange(NS_PER_S // 20, DOWN_NS_MAX)
@@ -248,12 +276,20 @@ class World:
 
     def on_step(self, event: Event, stamp: Stamp, effects: tuple[Effect, ...]) -> None:
         self.steps += 1
+        if self.trace.maxlen and (effects or type(event) not in EVERYDAY):
+            self.trace.append(f"{self.timeline.now_ns / NS_PER_S:10.6f} s  #{stamp.seq} {event} -> {list(effects)}")
         self._digest.update(self._encode((stamp.seq, stamp.monotonic_ns, stamp.wall_ns, event, effects)))
         for effect in effects:
             if type(effect) is Stop:
                 self.reach("halted by " + effect.by)
                 if not self.is_healed:
                     self.schedule.at(self.timeline.now_ns + RESET_NS, self._reset)
+            elif type(effect) in WORTH_REACHING:
+                self.reach(WORTH_REACHING[type(effect)])
+            elif type(effect) is requests.Notify and self.host.started is not None:
+                order = self.host.started.order(effect.client_order_id)
+                if order is not None:
+                    self.reach(f"order {order.state}")
         self.oracles.on_step(event, stamp, effects)
 
     def on_sent(self, effect: Effect) -> None:
@@ -323,11 +359,16 @@ class World:
         decision = self.ledger.decide((wish.symbol, wish.side, wish.lots))
         self.host.take(
             events.PlaceRequested(
-                strategy=STRATEGIES[decision.number % len(STRATEGIES)], symbol=wish.symbol, side=wish.side, order_type=wish.order_type, lots=wish.lots,
+                strategy=STRATEGIES[decision.number % len(STRATEGIES)],
+                symbol=wish.symbol,
+                side=wish.side,
+                order_type=wish.order_type,
+                lots=wish.lots,
                 price_ticks=self._price(wish.symbol, wish.side, wish.offset_ticks, wish.order_type),
-                is_reduce_only=wish.is_reduce_only, decided_seq=self.oracles.market_seq,
+                is_reduce_only=wish.is_reduce_only,
+                decided_seq=self.oracles.market_seq,
             )
-        )  # fmt: skip
+        )
 
     def _price(self, symbol: str, side: Side, offset_ticks: int, order_type: OrderType | None = None) -> int:
         market = self.markets[symbol]
