@@ -11,6 +11,7 @@ from collections import deque
 from pathlib import Path
 
 from agent.errors import SetupError
+from agent.journal.code import code_hash
 from agent.journal.errors import CorruptJournal
 from agent.journal.export import content_of, kind_of, record_object
 from agent.journal.export import export as write_export
@@ -18,7 +19,9 @@ from agent.journal.machine import make_core
 from agent.journal.reader import JournalReader
 from agent.journal.records import CLOSE, Record
 from agent.journal.replay import Replay
+from agent.journal.snapshots import newest_snapshots
 from agent.journal.why import why as chain_of
+from agent.ports.disk import SYSTEM_DISK
 from agent.requests import Answer, JournalRequest, ReplayRequest, Say
 
 RUNS_FOLDER = Path("runs")
@@ -107,7 +110,9 @@ def replay(request: ReplayRequest, say: Say) -> Answer:
 
         return replay_deep(request, open_run(request.run), say)
     reader = open_run(request.run)
-    going = Replay(reader, make_core, until=request.until)
+    kept = newest_snapshots(reader.path, SYSTEM_DISK)
+    start = kept[-1] if kept and reader.numbers[0] > 1 else None  # older segments are gone: from the oldest snapshot
+    going = Replay(reader, make_core, start=start, until=request.until)
     differences = list(going.differences())
     lines = [f"{going.events} events, {going.effects_alike}/{going.effects} effects identical"]
     if going.states:
@@ -123,7 +128,16 @@ def replay(request: ReplayRequest, say: Say) -> Answer:
         },
         text="\n".join(lines),
         exit_code=1 if request.is_verified and differences else 0,
+        warnings=_other_code(reader),
     )
+
+
+def _other_code(reader: JournalReader) -> tuple[str, ...]:
+    """A journal verifies under the code that wrote it; under other code a difference says nothing against either."""
+    last = reader.last_header()
+    if last is None or last.code_hash == code_hash():
+        return ()
+    return (f"written by code {last.code_hash.hex()[:12]}, replayed by {code_hash().hex()[:12]}",)
 
 
 def line(record: Record, content: object = None) -> str:

@@ -18,6 +18,7 @@ from agent.engine.settings import HuntSettings
 from agent.errors import SetupError, UsageError
 from agent.journal.errors import UnknownFormat
 from agent.journal.records import Run
+from agent.journal.settings import JournalSettings
 from agent.journal.writer import JournalWriter
 from agent.requests import JournalRequest, ReplayRequest, RunRequest, WorldRequest
 from agent.session.asked import recall, remember
@@ -176,6 +177,35 @@ def test_a_replay_is_identical_and_a_planted_difference_is_a_no(run: str, tmp_pa
     other = str(tmp_path / "other")
     assert replay(ReplayRequest(run=other, is_verified=True), say).exit_code == 1
     assert replay(ReplayRequest(run=other), say).exit_code == 0
+
+
+def test_a_replay_by_other_code_says_so(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert replay(ReplayRequest(run=run), say).warnings == ()
+    monkeypatch.setattr("agent.session.journal.code_hash", lambda: b"\x01" * 32)
+    (warning,) = replay(ReplayRequest(run=run, is_verified=True), say).warnings
+    assert "replayed by 010101010101" in warning
+
+
+def test_what_was_pruned_is_replayed_from_the_oldest_snapshot(tmp_path: Path) -> None:
+    settings = JournalSettings(segment_bytes=16 * 1024, free_bytes_min=0, retain_bytes=0, is_threaded=False)
+    limits = msgspec.json.encode(LIMITS).decode()
+    journal = JournalWriter(
+        tmp_path / "run", Run("r", "1", {"limits": limits}), monotonic_ns=0, wall_ns=0, settings=settings
+    )
+    core = Core(LIMITS)
+    for number in range(420):
+        found = msgspec.structs.replace(FOUND, id=str(number))
+        for event in (msgspec.structs.replace(HEAD, number=number), found):
+            sequence = journal.event(event, monotonic_ns=1, wall_ns=2)
+            journal.effects(core.step(event, Stamp(sequence, 1, 2)), monotonic_ns=1, wall_ns=2)
+        if number % 50 == 49:
+            journal.snapshot(core.state(), monotonic_ns=1, wall_ns=2)
+        journal.work()
+    journal.close(state=core.state())
+    assert not (tmp_path / "run" / "journal" / "0000000001.mvj").exists()
+    answer = replay(ReplayRequest(run=str(tmp_path / "run"), is_verified=True), say)
+    assert (answer.exit_code, answer.data["differences"]) == (0, [])
+    assert 0 < answer.data["events"] < 400 and answer.data["states"] >= 2
 
 
 def test_the_commands_reach_it_and_a_missing_run_is_told(run: str, capsys: pytest.CaptureFixture[str]) -> None:
