@@ -73,7 +73,7 @@ class Timers:
         self._machine.react(order, QUERY_DUE, stamp, out)
 
     def _unknown(self, order: Order, stamp: Stamp, out: Outcome) -> None:
-        """First the symbol is halted and cancelled behind a fence, then everything is halted."""
+        """First the symbol is halted and cancelled behind a fence, then everything is halted. Seconds are rounded down."""
         times = self._machine.times
         due_ns = (times.unknown_fence_ns, times.unknown_kill_ns)
         is_due = stamp.monotonic_ns >= order.unknown_since_ns + due_ns[min(order.unknown_stage, 1)]
@@ -81,7 +81,7 @@ class Timers:
             out.ignored += 1
             return
         name = order.client_order_id
-        detail = f"its fate is unknown for {(stamp.monotonic_ns - order.unknown_since_ns) // SECOND_NS} s"  # floor
+        detail = f"its fate is unknown for {(stamp.monotonic_ns - order.unknown_since_ns) // SECOND_NS} s"
         out.effects.append(Alarm("critical", STAYS_UNKNOWN, name, detail))
         order.unknown_stage += 1
         if order.unknown_stage == 1:
