@@ -229,8 +229,15 @@ async def run_venue(
             ears.take = shell.take
             protocol = PurpleFleaProtocol(asked.access.options)
             client = PurpleFleaClient(
-                protocol, network, asked.access.ws_url, asked.access.credentials, shell.on_events, clock=clock
+                protocol,
+                network,
+                asked.access.ws_url,
+                asked.access.credentials,
+                shell.on_events,
+                clock=clock,
+                on_alarm=shell.alarm,
             )
+            _remember(protocol, core)
             shell.client = client
             watched.heard_ns = lambda: protocol.heard_ns
             shell.take(RunStarted(run_epoch=journal.run_epoch, is_reset=guard.must_reduce))
@@ -281,6 +288,13 @@ async def _trade(
     client.stop()
     await connection
     return was_cancelled
+
+
+def _remember(protocol: PurpleFleaProtocol, core: Core) -> None:
+    """Orders of an earlier run may still be heard of, by frames that name no symbol."""
+    assert core.desk is not None
+    for order in core.desk.orders.all_live():
+        protocol.remember(order.client_order_id, order.symbol)
 
 
 async def _wind_down(shell: VenueShell) -> None:

@@ -131,7 +131,7 @@ class VenueShell:
         elif kind is DisarmTimer:
             self._timers.disarm(effect)  # type: ignore[arg-type] # as above
         elif isinstance(effect, Alarm):
-            self._alarm(effect)
+            self.alarm(effect)
         elif isinstance(effect, ModeChanged):
             self.modes.append(effect)
             self._say(
@@ -151,7 +151,8 @@ class VenueShell:
             if failed is not None:
                 self.stepper.take(failed)
 
-    def _alarm(self, alarm: Alarm) -> None:
+    def alarm(self, alarm: Alarm) -> None:
+        """Keep it, count it, and tell a person; the client has alarms of its own."""
         self.alarms.append(alarm)
         self.counts[f"alarm {alarm.code}"] += 1
         if alarm.severity != "notice":

@@ -28,7 +28,7 @@ from agent.strategies.market_making.maker import MakerSettings, MarketMaker
 from agent.strategies.order_book import OrderBookStrategy
 from agent.venues.purpleflea.credentials import Credentials
 from agent.venues.purpleflea.latency import Stages
-from agent.venues.purpleflea.options import Options
+from agent.venues.purpleflea.setup import options_of
 
 DEFAULT_SECONDS = 20.0
 _QUOTE_DIGITS = 6
@@ -52,7 +52,7 @@ def _run_world(request: RunRequest, settings: Settings, run_id: str, folder: Pat
         run=run_id,
         folder=folder,
         desk=desk_settings(account),
-        options=options(account),
+        options=options_of(account),
         auth=account.auth,
         strategies=strategies(account),
         seconds=request.seconds or DEFAULT_SECONDS,
@@ -73,9 +73,8 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
         )
     key = resolve(account.api_key, key="purpleflea.api_key")
     guard_key = resolve(account.guard_key, key="purpleflea.guard_key")
-    say(
-        f"mev-agent  {settings.mode.upper()}  {', '.join(account.symbols)} at {urlsplit(account.ws_url).hostname}  run {run_id}"
-    )
+    host = urlsplit(account.ws_url).hostname
+    say(f"mev-agent  {settings.mode.upper()}  {', '.join(account.symbols)} at {host}  run {run_id}")
     desk = desk_settings(account, may_trade=settings.mode != "shadow")
     asked = VenueRun(
         run=run_id,
@@ -83,7 +82,9 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
         world="venue",
         mode=settings.mode,
         desk=desk,
-        access=VenueAccess(ws_url=account.ws_url, credentials=Credentials(key, account.auth), options=options(account)),
+        access=VenueAccess(
+            ws_url=account.ws_url, credentials=Credentials(key, account.auth), options=options_of(account)
+        ),
         guard=GuardPlan(
             # A halt of an account that is worth something outlives its run; a devnet's ends with it.
             folder=(folder if settings.mode == "devnet" else Path(settings.observe.runs_dir)) / "guard",
@@ -127,22 +128,6 @@ def desk_settings(account: PurpleFleaSettings, *, may_trade: bool = True) -> Des
             margin_ppm=_MARGIN_PPM,
         ),
         made_symbols=account.symbols if account.strategy == "market_making" else (),
-    )
-
-
-def options(account: PurpleFleaSettings) -> Options:
-    """What the protocol is told."""
-    return Options(
-        symbols=account.symbols,
-        depth=account.book_depth,
-        orders_per_s=account.orders_per_s,
-        cancels_per_s=account.cancels_per_s,
-        max_open=account.max_open,
-        stp=account.self_trade,
-        cod_grace_ms=account.cod_grace_ms if account.cancel_on_disconnect else None,
-        book_silence_ms=account.book_silence_ms,
-        late_ms=account.late_ms,
-        malformed_per_minute=account.malformed_per_minute,
     )
 
 

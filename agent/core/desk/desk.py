@@ -118,7 +118,10 @@ class OrderDesk:
         out = Outcome()
         breakers = self.state.breakers
         if stamp.wall_ns // DAY_NS != breakers.day or breakers.streak.pause is not None:
-            out.effects.extend(breakers.on_time(stamp))
+            rolled = breakers.on_time(stamp)
+            out.effects.extend(rolled)
+            if rolled:
+                self._adopt_rate(stamp)
         breakers.seen_ns = stamp.monotonic_ns
         if self.state.rate.length:
             self._placing.run_queue(stamp, out)
@@ -247,7 +250,8 @@ class OrderDesk:
         self._on_evidence(event, stamp, out)
 
     def _on_session_up(self, event: SessionUp, stamp: Stamp, out: Outcome) -> None:
-        self.state.rate.adopt(self.state.breakers.profile, stamp.monotonic_ns, event.orders_per_s, event.cancels_per_s)
+        self.state.venue_orders_per_s, self.state.venue_cancels_per_s = event.orders_per_s, event.cancels_per_s
+        self._adopt_rate(stamp)
         self.state.venue_max_open = event.max_open
         self._on_evidence(event, stamp, out)
 
@@ -256,6 +260,13 @@ class OrderDesk:
         for market in self.state.markets.by_symbol.values():
             market.book.mark_stale("session down")
         self._on_evidence(event, stamp, out)
+
+    def _adopt_rate(self, stamp: Stamp) -> None:
+        """The profile's rate, or the venue's where that is less."""
+        state = self.state
+        state.rate.adopt(
+            state.breakers.profile, stamp.monotonic_ns, state.venue_orders_per_s, state.venue_cancels_per_s
+        )
 
     # Time and people
 
@@ -294,6 +305,7 @@ class OrderDesk:
             out.effects.extend(breakers.reset(event.target, event.reason, stamp))
         elif event.action == "set_profile" and event.target in PROFILES:
             out.effects.extend(breakers.set_profile(PROFILES[event.target], event.reason, stamp))
+            self._adopt_rate(stamp)
         elif event.action == "allow_order":
             self.orders.allow(event.target)
         elif event.action == "pause":

@@ -42,5 +42,8 @@ class DeskState(msgspec.Struct, kw_only=True):
     """By client order id: orders that are not over."""
     is_opened: bool = False
     """The venue's first account statement was taken as the opening balance."""
+    venue_orders_per_s: int = 0
+    """The venue's own limits; 0 where it names none."""
+    venue_cancels_per_s: int = 0
     venue_max_open: int = 0
     """The venue's own limit of open orders; 0 where it names none."""
