@@ -94,7 +94,7 @@ def test_a_damaged_snapshot_is_not_one_and_the_older_is_taken(tmp_path: Path) ->
 
 
 def test_two_snapshots_are_kept_and_old_segments_go_only_behind_them(tmp_path: Path) -> None:
-    machine = live(tmp_path, 600, snapshot_every=100, retain_bytes=0, close=False)
+    machine = live(tmp_path, 660, snapshot_every=100, retain_bytes=0, close=False)
     folder = tmp_path / "journal"
     older, _ = snapshot_sequences(folder, SYSTEM_DISK)
     reader = JournalReader(tmp_path)

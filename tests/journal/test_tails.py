@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import SetupError
+from agent.journal.errors import CorruptJournal
 from agent.journal.reader import JournalReader
-from agent.journal.records import HEADER_BYTES, Record
+from agent.journal.records import COVERED, CRC, HEADER_BYTES, Record
 from agent.journal.recovery import recover
-from agent.journal.segments import SEGMENT_HEADER_BYTES
+from agent.journal.segments import SEGMENT_HEADER_BYTES, decode_header
 from tests.journal.memory_disk import Content, MemoryDisk
 from tests.journal.worlds import RUN, SMALL, Tally, begin, make_tally, tick
 
@@ -123,6 +125,24 @@ def test_whatever_lies_there_is_read_or_refused_by_a_typed_error(data: st.DataOb
     journal.close()
     records, reader = read(disk)
     assert reader.torn is None and records[-1].sequence == journal.sequence
+
+
+def test_a_past_that_was_rewritten_check_sums_and_all_has_another_digest() -> None:
+    disk = written(50, is_closed=True)
+    records, _ = read(disk)
+    content = disk.seen[FIRST].seen
+    header = decode_header(bytes(content[:SEGMENT_HEADER_BYTES]), path=FIRST)
+    assert header is not None
+    previous, at = header.crc, SEGMENT_HEADER_BYTES
+    for record in records:
+        payload = record.payload.replace(b'"000007"', b'"000008"')
+        end = at + HEADER_BYTES + len(payload)
+        covered = bytes(content[at : at + COVERED.size - 4]) + CRC.pack(previous)
+        previous = crc32(payload, crc32(covered, previous))
+        content[at:end] = covered + CRC.pack(previous) + payload
+        at = end
+    with pytest.raises(CorruptJournal, match="digest"):
+        read(disk)
 
 
 def test_a_segment_made_ahead_and_not_used_is_no_fault() -> None:
