@@ -274,7 +274,11 @@ class Session:
         if account is not None and account.as_of_exec_seq < cursor:
             round_.account = None  # we have moved on: only figures of the same moment can be compared
             round_.asked_seq = stamp.seq
-            self._ask_again("the account's figures are older than its executions", stamp, out)
+            if self.is_live and round_.attempts >= MAX_ATTEMPTS:
+                round_.is_full = False  # executions come too fast for it now; the next full check tries again
+                self._compare_if_ready(stamp, out)
+            else:
+                self._ask_again("the account's figures are older than its executions", stamp, out)
             return
         self.state.round = None
         out.effects.append(DisarmTimer(ANSWER))
@@ -314,10 +318,11 @@ class Session:
         if difference != state.difference:
             state.difference = difference
             out.effects.append(Alarm("critical", "ACCOUNT_DIFFERS", "", difference))
-        if state.differs_since_ns is None:
-            state.differs_since_ns = stamp.monotonic_ns
-            at_ns = stamp.monotonic_ns + self._times.difference_ns
-            out.effects.append(ArmTimer(DIFFERENCE, at_ns))
+        now_ns = stamp.monotonic_ns
+        since_ns = now_ns if state.differs_since_ns is None else min(state.differs_since_ns, now_ns)
+        state.differs_since_ns = since_ns
+        # Armed each time: a new run has lost the timer, and its monotonic clock may have begun anew.
+        out.effects.append(ArmTimer(DIFFERENCE, since_ns + self._times.difference_ns))
         self._orders.replay_again(stamp, out)
 
     def _difference(self, account: AccountSnapshot) -> str:

@@ -106,7 +106,7 @@ class Evidence:
             return
         order.exec_seq = event.exec_seq
         order.is_acked = True
-        if not order.venue_id:
+        if not order.venue_id and event.order_id:
             order.venue_id = event.order_id
             machine.by_venue_id[event.order_id] = order.client_order_id
         if event.accepted_price_ticks is not None and not order.amend_seq:
@@ -129,7 +129,7 @@ class Evidence:
         order.cum_lots = cum_lots
         order.exec_seq = event.exec_seq
         order.is_acked = True
-        if not order.venue_id:
+        if not order.venue_id and event.order_id:
             order.venue_id = event.order_id
             machine.by_venue_id[event.order_id] = order.client_order_id
         out.fills.append(AppliedFill(order.strategy, event))
@@ -192,7 +192,8 @@ class Evidence:
         order.exec_seq = event.exec_seq
         if event.new_client_order_id and event.new_client_order_id != order.client_order_id:
             machine.state.aliases[event.new_client_order_id] = order.client_order_id
-        machine.by_venue_id[event.order_id] = order.client_order_id
+        if event.order_id != order.venue_id:
+            machine.state.aliases[event.order_id] = order.client_order_id
         if order.state in FINAL or order.state is OrderState.QUEUED:
             machine.react(order, AMENDED, stamp, out)
             return

@@ -88,7 +88,8 @@ class Machine:
         if order is not None:
             return order
         state = self.state
-        name = state.aliases.get(client_order_id) or self.by_venue_id.get(venue_id, client_order_id)
+        aliases = state.aliases
+        name = aliases.get(client_order_id) or self.by_venue_id.get(venue_id) or aliases.get(venue_id, client_order_id)
         order = state.live.get(name)
         if order is not None:
             return order
@@ -244,6 +245,13 @@ class Machine:
         if len(state.closed) >= KEPT_CLOSED:
             state.closed_before = state.closed
             state.closed = {}
+            if state.aliases:
+                self._forget_aliases()
+
+    def _forget_aliases(self) -> None:
+        state = self.state
+        known = state.live.keys() | state.closed_before.keys()
+        state.aliases = {alias: name for alias, name in state.aliases.items() if name in known}
 
     def _index(self, order: Order) -> None:
         symbol = self.symbol(order.symbol)

@@ -46,14 +46,14 @@ RELEASE, TTL = ROWS["release"], ROWS["ttl"]
 CANCEL_REQ, AMEND_REQ = ROWS["cancel_req"], ROWS["amend_req"]
 DISCONNECT, SESSION_LIVE = ROWS["disconnect"], ROWS["session_live"]
 SEND_CLEAN, SEND_MAYBE, CANCEL_REJ_SOFT = ROWS["send_clean"], ROWS["send_maybe"], ROWS["cancel_rej_soft"]
-UNKNOWN_ORDER = "UNKNOWN_ORDER"
+MAX_FENCES_ASKED = 64
+"""Fences that were asked for and not answered; the oldest is forgotten, so its late answer proves nothing."""
 
 
 class OwnOrders:
     """Every order of ours, by the table of `agent.core.orders.table`.
 
-    `state` is all of it; handing it to a new object of a later run (with a higher `run_epoch`) continues where it
-    stood. A new run begins with a `SessionDown`, which makes every order that is not final unknown.
+    `state` is all of it: an object made from a copy goes on exactly as this one does. A later run calls `begin_run`.
     """
 
     __slots__ = ("_evidence", "_handlers", "_ingress", "_machine", "_timers", "state")
@@ -147,7 +147,10 @@ class OwnOrders:
         The only way to ask for one: a fence that was asked for elsewhere proves nothing about our orders.
         """
         request_id = f"fence-{stamp.seq}-{symbol or 'all'}"
-        self.state.fences_asked[request_id] = FenceAsked(stamp.seq, self.state.epoch)
+        asked = self.state.fences_asked
+        if len(asked) >= MAX_FENCES_ASKED:
+            del asked[next(iter(asked))]
+        asked[request_id] = FenceAsked(stamp.seq, self.state.epoch)
         out.effects.append(CancelAll(request_id=request_id, fence=scope, symbol=symbol))
 
     def allow(self, client_order_id: str) -> None:

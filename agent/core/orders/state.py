@@ -104,7 +104,7 @@ class OrdersState(msgspec.Struct, kw_only=True):
     trades: dict[str, tuple[Trade, ...]] = {}
     trades_before: dict[str, tuple[Trade, ...]] = {}
     aliases: dict[str, str] = {}
-    """Ids that an amendment gave, to the id the order was placed under."""
+    """Client and venue ids that an amendment gave, to the id the order was placed under."""
     fences: dict[str, Fence] = {}
     """The last finished one by symbol; the empty symbol is all of them."""
     fences_asked: dict[str, FenceAsked] = {}
