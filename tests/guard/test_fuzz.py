@@ -41,11 +41,11 @@ class Bench:
         self.link.target.kill = lambda: None  # type: ignore[method-assign] # it would be this process
         self.guard._ladder_for = lambda target: Guard._ladder_for(self.guard, None)  # type: ignore[method-assign]
 
-    def hello(self, message: bytes) -> None:
+    def hello(self, message: bytes, *, words: int = 1, size: int = 64) -> None:
         memory = os.memfd_create("progress")
-        os.ftruncate(memory, 64)
-        os.pwrite(memory, wire.PROGRESS.pack(5, 0), 0)
-        socket.send_fds(self.agent, [message], [memory])
+        os.ftruncate(memory, size)
+        os.pwrite(memory, wire.PROGRESS.pack(5, 0)[:size], 0)
+        socket.send_fds(self.agent, [message], [memory] * words)
         os.close(memory)
         try:
             self.guard.on_hello(self.link)
@@ -92,6 +92,17 @@ def test_random_bytes_never_arm(tmp_path: Path) -> None:
         assert bench.guard.watch.state == "idle"
         assert bench.guard.link is None and bench.guard.folder.arming() is None
         bench.close()
+
+
+@pytest.mark.parametrize(("words", "size"), [(0, 64), (2, 64), (5, 64), (1, 11)])
+def test_a_hello_without_its_one_progress_word_arms_nothing(folder: Path, words: int, size: int) -> None:
+    bench = Bench(folder)
+    good = wire.encode_hello(run_epoch=RUN_EPOCH, event_seq=5, digest=bytes(16), build=BUILD, run="r")
+    before = len(os.listdir("/proc/self/fd"))
+    bench.hello(good, words=words, size=size)
+    assert bench.guard.watch.state == "idle" and bench.guard.link is None
+    assert len(os.listdir("/proc/self/fd")) <= before
+    bench.close()
 
 
 @pytest.mark.parametrize("kind", ["cut", "changed", "random", "foreign key", "longer"])

@@ -259,6 +259,8 @@ def test_an_end_without_a_good_bye(run: Run, what: str) -> None:
 def test_nothing_takes_a_trip_back_and_it_is_told_once(run: Run) -> None:
     assert run.watch.on_process_gone() is not None
     assert run.watch.on_process_gone() is None
+    assert run.watch.stop("asked", "by a person") is None
+    assert run.code() == "process_gone"
     assert run.beat() is None
     assert run.watch.on_bye(Bye(3, 1)) is None
     assert run.watch.state == "tripped"
