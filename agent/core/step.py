@@ -15,6 +15,7 @@ from agent.core.bundles import BundleDesk, BundlesState
 from agent.core.desk.desk import BEAT, DeskParts, OrderDesk
 from agent.core.desk.settings import DeskSettings
 from agent.core.effects import Effect
+from agent.core.effects.orders import Refuse
 from agent.core.errors import ContradictoryEvent
 from agent.core.events import Event, Stamp
 from agent.core.events.chain import ChainEvent
@@ -28,7 +29,9 @@ from agent.core.events.control import (
     RunStarted,
     TimerFired,
 )
+from agent.core.events.orders import PlaceRequested
 from agent.core.limits import RiskLimits
+from agent.core.risk.chain_checks import refuse_directional
 from agent.core.standing import Standing
 
 _OF_CHAIN = frozenset(get_args(ChainEvent))
@@ -105,6 +108,9 @@ class Core:
                 return self._halt("guard", silence, stamp)
         if self.desk is not None:
             effects.extend(self.desk.step(event, stamp))
+        elif isinstance(event, PlaceRequested):
+            code, detail = refuse_directional(event)
+            effects.append(Refuse(subject=f"{event.strategy}:{event.symbol}", code=code, detail=detail))
         elif not (kind in _OF_STANDING or isinstance(event, TimerFired | RunStarted)):
             raise ContradictoryEvent(f"{kind.__name__} without an order book")
         return tuple(effects)
