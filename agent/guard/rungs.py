@@ -82,10 +82,6 @@ class Sweep:
         self._positions = positions
         return is_same
 
-    def restart(self) -> None:
-        """What was read so far counts no more."""
-        self._first_read_at = None
-
 
 class EndProcess:
     """SIGKILL, which no process can refuse; confirmed by the kernel through the process's descriptor."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.engine import guard_wire as wire
+from agent.errors import Halted
 from agent.guard.configuration import parse
 from agent.guard.folder import Folder
 from agent.guard.guard import Guard
@@ -144,6 +145,25 @@ def test_a_sealed_beat_of_another_time_or_run_trips(folder: Path, changes: dict[
     key = bench.arm()
     assert bench.hear(beat(key)) is None
     assert bench.hear(beat(key, **changes)) == code
+    bench.close()
+
+
+def test_a_latched_guard_refuses_an_agent_that_did_not_look_for_the_latch(folder: Path) -> None:
+    bench = Bench(folder)
+    (folder / "latch").touch()
+    with pytest.raises(Halted, match="halted"):
+        bench.arm()
+    assert bench.guard.link is None and bench.guard.folder.arming() is None
+    bench.close()
+
+
+def test_a_run_after_a_reset_is_told_to_reduce_once(folder: Path) -> None:
+    bench = Bench(folder)
+    (folder / "reduce_only").touch()
+    hello = wire.encode_hello(run_epoch=RUN_EPOCH, event_seq=5, digest=bytes(16), build=BUILD, run="r")
+    bench.hello(hello)
+    assert wire.decode_answer(bench.agent.recv(512), run_epoch=RUN_EPOCH).flags & wire.MUST_REDUCE
+    assert not (folder / "reduce_only").exists()
     bench.close()
 
 
