@@ -106,7 +106,7 @@ class _Stage:
         config.chmod(0o600)
         self._log = (folder / "agent.log").open("wb")
         self.process = subprocess.Popen(  # as everything here ends with the stage, its start may block a moment
-            [sys.executable, "-m", "agent.session.drill_agent", "run", "--config", str(config), "--out", str(self.out)],
+            [sys.executable, "-m", "agent.cli.drill_agent", "run", "--config", str(config), "--out", str(self.out)],
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
