@@ -19,6 +19,7 @@ from agent.engine.guarded import VENUE_AGE_MS, GuardedVenue, GuardPlan
 from agent.engine.venue_run import VenueAccess, VenueResult, VenueRun, run_venue
 from agent.engine.venue_shell import VenueShell
 from agent.errors import ProtocolError
+from agent.journal.settings import DEVNET, JournalSettings
 from agent.ports.clock import Clock
 from agent.ports.real_network import RealNetwork
 from agent.strategies.order_book import OrderBookStrategy
@@ -47,6 +48,7 @@ class VenueWorld(msgspec.Struct, frozen=True, kw_only=True):
     cut_after: float | None = 0.5
     """Share of the time after which the connection is cut; None leaves it."""
     faults: tuple[dict[str, Any], ...] = ()
+    journal: JournalSettings = DEVNET
 
 
 class VenueBooks(msgspec.Struct, frozen=True):
@@ -84,6 +86,7 @@ async def run_purpleflea_world(
                 guard=_guard_plan(venue, keys, asked),
                 strategies=asked.strategies,
                 seconds=asked.seconds,
+                journal=asked.journal,
             )
 
             async def cut(shell: VenueShell, client: PurpleFleaClient) -> None:

@@ -36,7 +36,7 @@ from agent.journal.code import code_hash
 from agent.journal.machine import CoreMachine, core_settings, make_core
 from agent.journal.records import Run
 from agent.journal.recovery import recover
-from agent.journal.settings import DEVNET, JournalSettings
+from agent.journal.settings import DEVNET, Durability, JournalSettings
 from agent.journal.snapshots import hash_state
 from agent.journal.writer import JournalWriter
 from agent.ports.clock import Clock
@@ -51,6 +51,8 @@ from agent.venues.purpleflea.protocol import PurpleFleaProtocol
 
 SECOND_NS = 1_000_000_000
 HASH_EVERY_NS = 10 * SECOND_NS
+SNAPSHOT_EVERY = 100_000
+"""Records between two snapshots: a start reads no more than so many."""
 WIND_DOWN_S = 3.0
 LOOK_S = 0.02
 
@@ -135,6 +137,7 @@ class _Watched:
         self._crc = 0
         self._orders: deque[tuple[int, int]] = deque()
         self._hashed_ns: int | None = None
+        self._snapshot_sequence = journal.sequence
 
     def stepped(self, stamp: Stamp) -> None:
         self._crc = self._journal.crc
@@ -171,6 +174,9 @@ class _Watched:
             self._hashed_ns = stamp.monotonic_ns
             state_hash = hash_state(core.state())
             self._journal.state(state_hash, monotonic_ns=stamp.monotonic_ns, wall_ns=stamp.wall_ns)
+        if self._journal.sequence - self._snapshot_sequence >= SNAPSHOT_EVERY:
+            self._snapshot_sequence = self._journal.sequence
+            self._journal.snapshot(core.state(), monotonic_ns=stamp.monotonic_ns, wall_ns=stamp.wall_ns)
         return self._journal.health(stamp.monotonic_ns)
 
     def _venue_age_ms(self, now_ns: int) -> int:
@@ -225,7 +231,15 @@ async def run_venue(
         ) as guard:
             watched = _Watched(guard, journal)
             traders = [StrategyTrader(name, strategy) for name, strategy in asked.strategies]
-            shell = VenueShell(core, journal, clock, traders=traders, watcher=watched, say=say)
+            shell = VenueShell(
+                core,
+                journal,
+                clock,
+                traders=traders,
+                watcher=watched,
+                when_synced=journal.when_synced if asked.journal.durability is Durability.POWER else None,
+                say=say,
+            )
             ears.take = shell.take
             protocol = PurpleFleaProtocol(asked.access.options)
             client = PurpleFleaClient(

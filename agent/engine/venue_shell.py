@@ -2,8 +2,10 @@
 
 Theory of operation. All of it runs in the callback of the socket: a frame's events are stepped, their effects sent, then
 the strategies of the symbol look at what the core now believes and say what they want, which is stepped and sent in turn.
-A beat every 50 ms goes through the core like any event and is what the guard hears; where the core stands still, so does
-the beat. When core or journal fail, the connection is thrown away with whatever the kernel still holds.
+Where the journal promises to survive a loss of power, places and amendments wait until their record does; nothing else
+waits for anything. A beat every 50 ms goes through the core like any event and is what the guard hears; where the core
+stands still, so does the beat. When core or journal fail, the connection is thrown away with whatever the kernel still
+holds.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from agent.core.events.orders import Fill, SendResult
 from agent.core.step import Core
 from agent.engine.stepping import StepJournal, Stepper
 from agent.engine.timers import Timers
+from agent.journal.writer import NEEDS_SYNC
 from agent.ports.clock import Clock
 
 BEAT_S = 0.05
@@ -52,6 +55,10 @@ class Watcher(Protocol):
         """What this is told back to the core, if anything."""
 
 
+WhenSynced = Callable[[Callable[[BaseException | None], None]], None]
+"""Calls back, from any thread, when everything recorded so far survives what the journal promises."""
+
+
 class VenueShell:
     """Owns the order of things for one account. `client` is set before the first event."""
 
@@ -63,6 +70,7 @@ class VenueShell:
         *,
         traders: Sequence[Trader] = (),
         watcher: Watcher | None = None,
+        when_synced: WhenSynced | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.core = core
@@ -86,6 +94,7 @@ class VenueShell:
         self._timers = Timers(self._loop, clock, lambda name: self.take(TimerFired(name)))
         self._traders = tuple(traders)
         self._watcher = watcher
+        self._when_synced = when_synced
         self._say = say
         self._beating: asyncio.TimerHandle | None = None
 
@@ -145,11 +154,27 @@ class VenueShell:
             self.stopped = effect
             self.on_stopped.set()
             self._say(f"HALTED by {effect.by}: {effect.reason}")
-        elif not isinstance(effect, Notify) and self.client is not None:
-            self.counts[kind.__name__] += 1
-            failed = self.client.send(effect, stamp)  # type: ignore[arg-type] # what is left are a venue's
-            if failed is not None:
-                self.stepper.take(failed)
+        elif isinstance(effect, Notify):
+            return
+        elif self._when_synced is not None and kind in NEEDS_SYNC:
+            self._when_synced(lambda failure: self._loop.call_soon_threadsafe(self._synced, failure, effect, stamp))
+        else:
+            self._send(effect, stamp)
+
+    def _synced(self, failure: BaseException | None, effect: Effect, stamp: Stamp) -> None:
+        """The record of the effect survives a loss of power now, or never will."""
+        if failure is not None:
+            self._on_broken(failure)
+        elif self.stepper.broken is None:
+            self._send(effect, stamp)
+
+    def _send(self, effect: Effect, stamp: Stamp) -> None:
+        if self.client is None:
+            return
+        self.counts[type(effect).__name__] += 1
+        failed = self.client.send(effect, stamp)  # type: ignore[arg-type] # what is left are a venue's
+        if failed is not None:
+            self.stepper.take(failed)
 
     def alarm(self, alarm: Alarm) -> None:
         """Keep it, count it, and tell a person; the client has alarms of its own."""

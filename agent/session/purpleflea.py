@@ -17,6 +17,7 @@ from agent.devnet.purpleflea_run import VenueWorld, run_purpleflea_world
 from agent.engine.guarded import VENUE_AGE_MS, GuardedVenue, GuardPlan
 from agent.engine.venue_run import VenueAccess, VenueResult, VenueRun, run_venue
 from agent.errors import ConfigError
+from agent.journal.settings import DEVNET, JournalSettings
 from agent.observe.venue_report import venue_report, venue_table
 from agent.ports.clock import SystemClock
 from agent.ports.real_network import RealNetwork
@@ -103,6 +104,7 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
         ),
         strategies=strategies(account),
         seconds=request.seconds,
+        journal=JournalSettings() if settings.mode == "live" else DEVNET,
     )
 
     async def traded() -> tuple[VenueResult, Stages]:
