@@ -196,9 +196,8 @@ class Session:
 
     def _on_replay_done(self, event: ReplayDone, stamp: Stamp, out: Outcome) -> None:
         if self.state.phase is Phase.SYNCING and not self._orders.state.is_replay_asked:
-            if self._orders.state.cursor >= self._orders.state.hello_seq:
-                self.state.phase = Phase.RECONCILING
-                self._start_round(stamp, out, is_full=True)
+            self.state.phase = Phase.RECONCILING
+            self._start_round(stamp, out, is_full=True)
         elif self.state.round is not None:
             self._compare_if_ready(stamp, out)
 

@@ -74,11 +74,12 @@ class World:
         self.halts: list[str] = []
 
     def tell(self, event: OrderEvent) -> list[Effect]:
+        """The books take a fill in after the session has seen it, which is the harder order."""
         stamp, out = self.stamp(), Outcome()
         self.orders.apply(event, stamp, out)
+        self.session.apply(event, stamp, out)
         for applied in out.fills:
             self.accounts.on_fill(applied.fill, stamp)
-        self.session.apply(event, stamp, out)
         return self.done(out)
 
     def fire(self, name: str, at_ns: int | None = None) -> list[Effect]:
