@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from agent.core.desk.desk import OrderDesk
+from agent.core.effects.orders import CancelAll
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
 from agent.core.events.control import RunStarted, StrategyAlive
@@ -122,3 +123,26 @@ def test_a_new_run_asks_again_for_what_is_unknown() -> None:
     again.apply(events.SessionUp(epoch=2, last_exec_seq=0, orders_per_s=9, cancels_per_s=9, max_open=9), stamp(21))
     live = again.session_live(stamp(22, at_s=0.2))
     assert any(getattr(effect, "client_order_id", "") == placed for effect in live.effects), "it is asked for"
+
+
+def test_an_order_that_a_list_does_not_name_is_not_over_while_executions_are_missing() -> None:
+    orders = OwnOrders(OrdersState(run_epoch=1))
+    orders.apply(events.SessionUp(epoch=1, last_exec_seq=0, orders_per_s=9, cancels_per_s=9, max_open=9), stamp(1))
+    orders.session_live(stamp(2))
+    new = NewOrder(
+        strategy="s", symbol=BTC.symbol, side=Side.BUY, order_type=OrderType.LIMIT, lots=5, price_ticks=600_000
+    )
+    placed = orders.place(new, release=True, stamp=stamp(3)).placed
+    out = Outcome()
+    orders.fence("account", stamp(4), out)
+    (asked,) = [effect for effect in out.effects if isinstance(effect, CancelAll)]
+    orders.apply(events.FenceDone(request_id=asked.request_id, scope="account", exec_seq=3, epoch=2), stamp(5))
+    orders.apply(
+        events.OpenOrders(
+            as_of_exec_seq=3, is_complete=True, orders=(), asked=events.Asked(seq=5, is_socket=True, epoch=2), epoch=2
+        ),
+        stamp(6),
+    )
+    order = orders.get(placed)
+    assert order is not None
+    assert order.reserved_lots == 5, "the three executions that are missing may have filled it"

@@ -275,7 +275,7 @@ class Evidence:
 
     def _gone_behind_fence(self, order: Order, event: OpenOrders, stamp: Stamp, out: Outcome) -> None:
         is_ahead = event.as_of_exec_seq > self._machine.state.cursor
-        if is_ahead and order.state is OrderState.UNKNOWN and order.is_acked:
+        if is_ahead and order.state in (OrderState.SENT, OrderState.UNKNOWN):
             return  # the executions that have not come yet may say how it ended
         if order.pending_lots:
             if is_ahead or not _is_in_order(order, event.asked):
