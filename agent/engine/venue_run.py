@@ -362,7 +362,7 @@ def _result(
         funding_atoms=sum(position.funding_atoms for position in positions),
         positions={position.symbol: position.ledger.lots for position in positions},
         cash=dict(accounts.cash),
-        fills=shell.fills,
+        fills=list(shell.fills.values()),
         instruments={
             symbol: market.instrument
             for symbol, market in desk.state.markets.by_symbol.items()

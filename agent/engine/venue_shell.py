@@ -29,6 +29,7 @@ from agent.ports.clock import Clock
 
 BEAT_S = 0.05
 KEPT_ALARMS = 1_000
+KEPT_FILLS = 100_000
 
 
 class OrderClient(Protocol):
@@ -87,7 +88,8 @@ class VenueShell:
         """Effects by kind, refusals by code."""
         self.alarms: deque[Alarm] = deque(maxlen=KEPT_ALARMS)
         self.modes: list[ModeChanged] = []
-        self.fills: list[Fill] = []
+        self.fills: dict[tuple[str, str], Fill] = {}
+        """By symbol and trade, the latest `KEPT_FILLS`: a frame may come twice."""
         self.stopped: Stop | None = None
         self.on_stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -118,7 +120,9 @@ class VenueShell:
         """Step one event, then let the strategies look."""
         self.stepper.take(event)
         if type(event) is Fill:
-            self.fills.append(event)
+            self.fills.setdefault((event.symbol, event.trade_id), event)
+            if len(self.fills) > KEPT_FILLS:
+                del self.fills[next(iter(self.fills))]
         for trader in self._traders:
             for wish in trader.on_event(event, self.core, self.stepper.last):
                 self.stepper.take(wish)

@@ -87,7 +87,7 @@ async def test_lost_and_doubled_frames_cost_nothing_but_time(tmp_path: Path) -> 
         {"knob": "F3", "when": {"probability": 0.3, "seed": 1}},
         {"knob": "F4", "when": {"probability": 0.05, "seed": 2}},
     )
-    result, books = await run(world(tmp_path, 6, faults=faults))
+    result, books = await run(world(tmp_path, 11, faults=faults))
     assert books.differences == ()
     assert not result.is_halted
     assert books.fills > 0
