@@ -253,6 +253,7 @@ class OrderDesk:
         self.state.venue_orders_per_s, self.state.venue_cancels_per_s = event.orders_per_s, event.cancels_per_s
         self._adopt_rate(stamp)
         self.state.venue_max_open = event.max_open
+        self._placing.adopt_venue()
         self._on_evidence(event, stamp, out)
 
     def _on_session_down(self, event: SessionDown, stamp: Stamp, out: Outcome) -> None:
@@ -291,6 +292,19 @@ class OrderDesk:
             self._settling.value(stamp, out)
             for symbol in self.settings.symbols:
                 self._settling.positions(symbol, stamp, out)
+                self._shed(symbol, stamp, out)
+
+    def _shed(self, symbol: str, stamp: Stamp, out: Outcome) -> None:
+        """What is above a limit by more than it may be goes; after a breaker's halt all of it, where that is wanted."""
+        state = self.state
+        market, held = state.markets.of(symbol), state.accounts.lots(symbol)
+        if not held or market.instrument is None or not market.mark_ticks:
+            return
+        lots = state.breakers.shed_lots(held, market.mark_ticks, market.instrument.tick_value_atoms)
+        if state.breakers.is_halted and self.settings.is_flattened_on_halt:
+            lots = abs(held)
+        if lots:
+            self._placing.shed(symbol, lots, stamp, out)
 
     def _on_strategy_alive(self, event: StrategyAlive, stamp: Stamp, out: Outcome) -> None:
         self.state.repeats.beat(event.strategy)

@@ -14,7 +14,7 @@ from agent.core.effects.control import ArmTimer
 from agent.core.effects.orders import Refuse
 from agent.core.events import Stamp
 from agent.core.events.orders import AmendRequested, CancelRequested, PlaceRequested
-from agent.core.instruments import TAKING, Side
+from agent.core.instruments import TAKING, OrderType, Side
 from agent.core.orders.order import NewOrder, Order
 from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
@@ -22,12 +22,15 @@ from agent.core.risk.checks import check
 from agent.core.risk.rate import Waiting
 from agent.core.risk.recent import DuplicateWindow
 from agent.core.session import Session
+from agent.core.signals.limit_price import slippage_bound_ticks
 from agent.core.signals.store import SignalBook, Situation
 from agent.core.standing import Standing
 
 RATE_TIMER = "desk:rate"
 SIGNALS_TIMER = "desk:signals"
 CANCEL_TIMER = "desk:cancel:"
+RISK = "risk"
+"""Whoever reduces a position because it must be: no strategy."""
 
 Refusal = tuple[Code, str]
 
@@ -130,6 +133,37 @@ class Placing:
             out.effects.append(ArmTimer(CANCEL_TIMER + wish.client_order_id, stamp.monotonic_ns + wait_ns))
             return
         self._orders.cancel(wish.client_order_id, stamp, out)
+
+    def adopt_venue(self) -> None:
+        """The venue told its limits."""
+        self._views.adopt_venue()
+
+    def shed(self, symbol: str, lots: int, stamp: Stamp, out: Outcome) -> None:
+        """Bring a position down by so many lots, at the worst price that the collar allows; one such order at a time."""
+        state = self._state
+        market = state.markets.of(symbol)
+        held = state.accounts.lots(symbol)
+        book, instrument = market.book, market.instrument
+        if instrument is None or not book.is_good or any(one.strategy == RISK for one in self._orders.live(symbol)):
+            return
+        side = Side.SELL if held > 0 else Side.BUY
+        free_lots = abs(held) - self._orders.reserved_lots(symbol, side)
+        lots = min(lots, free_lots, instrument.max_lots)
+        if lots < instrument.min_lots:
+            return
+        collar_ppm = state.breakers.profile.collar_ppm
+        wish = PlaceRequested(
+            strategy=RISK,
+            symbol=symbol,
+            side=side,
+            order_type=OrderType.IOC,
+            lots=lots,
+            price_ticks=slippage_bound_ticks(side, book.best_bid_ticks, book.best_ask_ticks, collar_ppm),
+            is_reduce_only=True,
+        )
+        refusal = self._submit(wish, stamp.monotonic_ns, None, "", stamp, out)
+        if refusal is not None:
+            _refuse(f"{RISK}:{symbol}", refusal, out)
 
     # The queue
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from agent.core.desk.settings import DeskSettings
 from agent.core.desk.state import DeskState
 from agent.core.events.orders import PlaceRequested
@@ -19,7 +21,7 @@ from agent.core.standing import Standing
 class Views:
     """Reads everything and changes nothing."""
 
-    __slots__ = ("_duplicates", "_orders", "_session", "_settings", "_standing", "_state", "_symbols")
+    __slots__ = ("_account", "_duplicates", "_orders", "_session", "_settings", "_standing", "_state", "_symbols")
 
     def __init__(
         self,
@@ -37,6 +39,14 @@ class Views:
         self._orders = orders
         self._session = session
         self._duplicates = duplicates
+        self.adopt_venue()
+
+    def adopt_venue(self) -> None:
+        """The venue's own limit of open orders counts where it is smaller."""
+        account, most = self._settings.account, self._state.venue_max_open
+        if most and most < account.max_open_orders:
+            account = msgspec.structs.replace(account, max_open_orders=most)
+        self._account = account
 
     def worst_exposure_atoms(self) -> int:
         """Of all symbols together, each on its worse side."""
@@ -72,7 +82,7 @@ class Views:
         return CheckView(
             order=wish,
             profile=breakers.profile,
-            account=self._settings.account,
+            account=self._account,
             now_ns=now_ns,
             decided_ns=decided_ns,
             expires_ns=expires_ns,

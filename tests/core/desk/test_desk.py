@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.desk.settings import DeskSettings
 from agent.core.effects.control import Alarm, ArmTimer, DayRolled, ModeChanged, Stop
 from agent.core.effects.orders import Amend, CancelAll, CancelOrder, Place, Refuse, Resynchronise
 from agent.core.events import Event, Stamp
@@ -23,9 +24,13 @@ from agent.core.events.control import (
 )
 from agent.core.events.market import BookDelta, BookStale, SignalIn
 from agent.core.events.orders import (
+    AccountSnapshot,
     AmendRequested,
+    Asked,
+    Balance,
     CancelRequested,
     Flow,
+    OpenOrders,
     ReplayDone,
     SendResult,
     SessionDown,
@@ -221,6 +226,56 @@ def test_the_days_loss_halts_and_only_reducing_goes_out() -> None:
     played.step(GuardPulse(True))
     assert refusal(played.request(Side.BUY, 1, fallen)) == "R_HALTED"
     only(Place, played.request(Side.SELL, 1, fallen + 10))
+
+
+def fallen_account(settings: DeskSettings) -> tuple[Played, int]:
+    """14.4 % of the value in one position, and then a price that is a quarter lower."""
+    played = Played(settings).live()
+    for _ in range(8):
+        played.wait(200 * MILLISECOND_NS)
+        played.hold(30)
+    fallen = BID * 3 // 4  # floor: any price so low would do
+    played.book(fallen, fallen + 10)
+    played.step(GuardPulse(True))
+    return played, fallen
+
+
+def test_after_a_halt_the_position_stays_unless_it_is_to_be_flattened() -> None:
+    played, _ = fallen_account(SETTINGS)
+    assert not of(Place, played.timer("beat"))
+    played, fallen = fallen_account(msgspec.structs.replace(SETTINGS, is_flattened_on_halt=True))
+    place = only(Place, played.timer("beat"))
+    assert (place.side, place.lots, place.order_type, place.is_reduce_only) == (Side.SELL, 240, OrderType.IOC, True)
+    assert place.price_ticks == -(-(2 * fallen + 10) * 995_000 // 2_000_000), "the collar's edge, rounded inward"
+    assert not of(Place, played.timer("beat")), "one at a time"
+
+
+def test_a_position_far_above_its_limit_is_brought_down() -> None:
+    tight = msgspec.structs.replace(SETTINGS.profile, position_ppm=60_000, order_notional_ppm=60_000, name="tight")
+    played = Played(msgspec.structs.replace(SETTINGS, profile=tight)).live()
+    played.hold(95)
+    assert not of(Place, played.timer("beat")), "up to 1.25 times its limit it is let be"
+    played.book(BID * 4 // 3, BID * 4 // 3 + 10)  # floor: a third higher is 7.6 % of the value
+    played.step(GuardPulse(True))
+    place = only(Place, played.timer("beat"))
+    assert (place.side, place.is_reduce_only) == (Side.SELL, True)
+    assert (95 - place.lots) * (BID * 4 // 3) * 100 < 6_000 * 10**6 * 103 // 100
+
+
+def test_the_venues_own_limit_of_open_orders_counts() -> None:
+    played = Played().live()
+    played.step(SessionDown(reason="cut"))
+    played.epoch += 1
+    played.step(SessionUp(epoch=2, last_exec_seq=0, orders_per_s=500, cancels_per_s=500, max_open=1))
+    played.step(ReplayDone(0, 2))
+    asked = Asked(played.seq, True, 2)
+    played.step(OpenOrders(as_of_exec_seq=0, is_complete=True, orders=(), asked=asked, epoch=2))
+    played.step(
+        AccountSnapshot(as_of_exec_seq=0, balances=(Balance("USDC", FUNDS_ATOMS),), positions=(), asked=asked, epoch=2)
+    )
+    played.place()
+    played.book()
+    assert refusal(played.request(price_ticks=BID - 1)) == "R_MAX_OPEN_ORDERS"
 
 
 def test_losing_episodes_pause_and_the_pause_ends_by_the_monotonic_clock() -> None:
