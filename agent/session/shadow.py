@@ -39,7 +39,7 @@ def shadow_answer(
     """Watch, decide, send nothing, report."""
     if request.is_live:
         raise RiskRefused(
-            "live needs an armed guard, and this build has none",
+            "a chain with real funds is not traded by this build: shadow decides everything and sends nothing",
             limit="guard",
             used=0,
             cap=0,
