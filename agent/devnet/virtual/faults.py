@@ -28,7 +28,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 FAULTS: tuple[Fault, ...] = (
-    Fault("network.lose_up", "venue.lost_frame", 2_000, 60_000),
+    Fault("network.lose_up", "venue.lost_frame", 10_000, 100_000),
     Fault("network.lose_down", "venue.lost_frame", 1_000, 30_000),
     Fault("network.duplicate_up", "venue.duplicate", 5_000, 80_000),
     Fault("network.duplicate_down", "venue.duplicate", 5_000, 150_000),

@@ -53,6 +53,10 @@ def _reserve_without_the_unknown(
         _reserve_without_the_cancelled(self, order, as_if, asks_for_owed, stamp, out)
 
 
+def _never_fenced(self: OwnOrders, symbol: str) -> bool:
+    return False
+
+
 def _without(*rows: Any) -> Any:
     return tuple(row for row in checks.CHECKS if row not in rows)
 
@@ -116,9 +120,10 @@ LIMITS = (
         (Machine, "_reserve", _reserve_without_the_cancelled),
     ),
     bug(
-        "unknown-not-reserved",
-        "an order of unknown fate is not reserved for",
+        "unknown-forgotten",
+        "an order of unknown fate neither fences its symbol nor is reserved for",
         (Machine, "_reserve", _reserve_without_the_unknown),
+        (OwnOrders, "is_fenced", _never_fenced),
     ),
     bug("position-limit-off", "nothing bounds a position", (checks, "CHECKS", _without(limit_checks.positions))),
     bug("order-rate-off", "there is always a token for an order", (Bucket, "take", _always_a_token)),
