@@ -43,7 +43,7 @@ def shadow_answer(
             limit="guard",
             used=0,
             cap=0,
-            code="E_NO_GUARD",
+            code="E_NOT_AVAILABLE",
             hint="run without --live: in shadow mode every decision is made and nothing is sent",
         )
     say(f"mev-agent  SHADOW  nothing is sent  run {run_id}")

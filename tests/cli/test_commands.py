@@ -36,6 +36,7 @@ RELIED_ON = {
     "guard reset": "--reason",
     "drill kill": "--fault --trials",
     "latency": "",
+    "simulate": "--seeds --planted --profile",
     "completion": "",
     "explain": "",
 }

@@ -40,7 +40,7 @@ ERRORS: list[tuple[Exception, int]] = [
 
 
 def broken(error: BaseException) -> Callable[..., object]:
-    def status() -> object:
+    def status(*_: object) -> object:
         raise error
 
     return lambda module, function: status
@@ -86,7 +86,7 @@ import sys
 import agent.cli.status
 from agent.cli import main
 
-def stuck():
+def stuck(*_):
     print("ready", flush=True)
     import threading
     threading.Event().wait()
