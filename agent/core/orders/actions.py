@@ -83,6 +83,8 @@ def amend(machine: Machine, order: Order, stamp: Stamp, out: Outcome, argument: 
     order.pending_lots, order.pending_price_ticks = total_lots, price_ticks
     order.amend_seq = stamp.seq
     order.amend_epoch = machine.state.epoch
+    order.amend_floor_seq = max(order.exec_seq, order.status_seq)
+    order.unanswered_amends += 1
     out.effects.append(
         Amend(
             client_order_id=order.client_order_id,

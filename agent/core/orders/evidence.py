@@ -194,8 +194,12 @@ class Evidence:
             machine.state.aliases[event.new_client_order_id] = order.client_order_id
         if event.order_id != order.venue_id:
             machine.state.aliases[event.order_id] = order.client_order_id
+        order.unanswered_amends = max(0, order.unanswered_amends - 1)
         if order.state in FINAL or order.state is OrderState.QUEUED:
             machine.react(order, AMENDED, stamp, out)
+            return
+        if order.pending_lots and event.exec_seq <= order.amend_floor_seq:
+            out.ignored += 1  # of an earlier amendment, which a status has told of already
             return
         order.is_acked = True
         order.total_lots, order.price_ticks = event.total_lots, event.price_ticks
@@ -208,7 +212,9 @@ class Evidence:
         if order is None:
             out.ignored += 1
             return
-        if event.code not in DEFINITIVE_AMEND_REJECTS:
+        is_ambiguous = order.unanswered_amends > 1  # it may be the late answer to an earlier one
+        order.unanswered_amends = max(0, order.unanswered_amends - 1)
+        if is_ambiguous or event.code not in DEFINITIVE_AMEND_REJECTS:
             machine.react(order, SEND_MAYBE, stamp, out)
             return
         self.amend_never_was(order, stamp, out)
@@ -332,6 +338,8 @@ class Evidence:
         ends_as = FINAL_STATES[word]
         if ends_as is OrderState.FILLED and cum_lots < order.total_lots:
             ends_as = OrderState.CANCELED
+        elif ends_as is not OrderState.REJECTED and cum_lots >= order.total_lots:
+            ends_as = OrderState.FILLED  # a fill may be told behind the end, and the venue's word stays what it was
         if order.state not in FINAL and order.state is not OrderState.QUEUED:
             order.is_acked = True
             order.claimed_lots = max(order.claimed_lots, cum_lots)

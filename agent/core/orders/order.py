@@ -61,6 +61,10 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     placed_ns: int = 0
     amend_seq: int = 0
     amend_epoch: int = 0
+    amend_floor_seq: int = 0
+    """The last execution that was known of when it was sent: what comes up to there is of an earlier amendment."""
+    unanswered_amends: int = 0
+    """Sent on this connection, and neither accepted nor refused in so many words."""
     timer: TimerKind = ""
     """What the request timer waits for."""
     timer_at_ns: int = 0

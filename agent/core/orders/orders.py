@@ -299,6 +299,7 @@ class OwnOrders:
             order.is_cancel_in_flight = False
             machine.react(order, CANCEL_REJ_SOFT, stamp, out)
         else:
+            order.unanswered_amends -= 1
             self._evidence.amend_never_was(order, stamp, out)
 
     def _on_up(self, event: SessionUp, stamp: Stamp, out: Outcome) -> None:
@@ -335,6 +336,7 @@ class OwnOrders:
             out.effects.append(DisarmTimer("replay"))
         for order in list(state.live.values()):
             order.is_cancel_in_flight = False
+            order.unanswered_amends = 0
             self._machine.react(order, DISCONNECT, stamp, out)
         if event.is_terminal:
             out.halts.append(("SESSION_ENDED_FOR_GOOD", event.reason))

@@ -10,6 +10,7 @@ from agent.core.effects.control import Alarm, ArmTimer
 from agent.core.effects.orders import CancelAll, CancelOrder, Place, QueryStatus, Reconnect, ReplayFrom
 from agent.core.events import Stamp
 from agent.core.events.orders import (
+    Amended,
     AmendReject,
     Asked,
     Canceled,
@@ -301,3 +302,58 @@ def test_canceled_with_more_than_the_old_total_means_the_amendment_was_applied(a
     end = Canceled(exec_seq=2, client_order_id=name, order_id="", cum_lots=15, reason="user", epoch=1)
     out = account.tell(end, filled(3, name, Side.BUY, 15, 15))
     assert not out.halts and account.state(name) is OrderState.CANCELED
+
+
+def amended(seq: int, name: str, total_lots: int) -> Amended:
+    return Amended(
+        exec_seq=seq,
+        client_order_id=name,
+        order_id=f"v{name}",
+        total_lots=total_lots,
+        price_ticks=1_000,
+        cum_lots=0,
+        leaves_lots=total_lots,
+        epoch=1,
+    )
+
+
+def open_status(account: Account, name: str, total_lots: int, as_of: int) -> OrderStatus:
+    return OrderStatus(
+        client_order_id=name,
+        status="open",
+        total_lots=total_lots,
+        price_ticks=1_000,
+        cum_lots=0,
+        as_of_exec_seq=as_of,
+        asked=Asked(account.seq, True, 1),
+        epoch=1,
+    )
+
+
+def amend_twice(account: Account, as_of: int, total_lots: int) -> str:
+    """The first amendment (to 14) is settled by a status, its own answer has not come; the second (to 18) is out."""
+    name = account.place()
+    account.tell(acked(1, name))
+    account.orders.amend(name, 14, 1_000, account.stamp())
+    account.fire(f"request:{name}", account.now_ns + SECOND_NS)
+    account.tell(open_status(account, name, total_lots, as_of))
+    assert account.state(name) is OrderState.OPEN
+    account.orders.amend(name, 18, 1_000, account.stamp())
+    return name
+
+
+def test_the_late_frame_of_an_earlier_amendment_does_not_settle_the_next_one(account: Account) -> None:
+    name = amend_twice(account, as_of=2, total_lots=14)
+    account.tell(amended(2, name, 14))
+    assert account.state(name) is OrderState.PENDING_AMEND and account.orders.reserved_lots(SYMBOL, Side.BUY) == 18
+    account.tell(amended(3, name, 18))
+    assert account.state(name) is OrderState.OPEN and account.orders.reserved_lots(SYMBOL, Side.BUY) == 18
+
+
+def test_a_refusal_that_may_be_of_an_earlier_amendment_settles_nothing(account: Account) -> None:
+    name = amend_twice(account, as_of=1, total_lots=10)
+    refused = AmendReject(client_order_id=name, code="TOO_LATE_TO_CANCEL", epoch=1)
+    assert QueryStatus(name) in account.tell(refused).effects
+    assert account.state(name) is OrderState.UNKNOWN and account.orders.reserved_lots(SYMBOL, Side.BUY) == 18
+    account.tell(refused)
+    assert account.orders.reserved_lots(SYMBOL, Side.BUY) == 10

@@ -220,7 +220,9 @@ class Walk:
             return
         how = self.chance.choice(("comes",) * 8 + ("twice", "lost", "early"))
         at = 1 if how == "early" and len(self.coming) > 1 else 0
-        frame = self.coming[at] if how == "twice" else self.coming.pop(at)
+        frame = self.coming[at]
+        if how != "twice" or not hasattr(frame, "exec_seq"):  # executions come at least once, answers at most once
+            self.coming.pop(at)
         if how != "lost":
             self.tell(frame)
 
