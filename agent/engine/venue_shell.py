@@ -17,7 +17,7 @@ from typing import Protocol
 
 from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer, ModeChanged, Stop
-from agent.core.effects.orders import Notify, OrderEffect, Refuse
+from agent.core.effects.orders import CancelAll, Notify, OrderEffect, Refuse
 from agent.core.events import Event, Stamp
 from agent.core.events.control import TimerFired
 from agent.core.events.orders import Fill, SendResult
@@ -97,6 +97,8 @@ class VenueShell:
         self._traders = tuple(traders)
         self._watcher = watcher
         self._when_synced = when_synced
+        self._held = 0
+        """Effects that wait for their record, or behind one that does."""
         self._say = say
         self._beating: asyncio.TimerHandle | None = None
 
@@ -160,13 +162,16 @@ class VenueShell:
             self._say(f"HALTED by {effect.by}: {effect.reason}")
         elif isinstance(effect, Notify):
             return
-        elif self._when_synced is not None and kind in NEEDS_SYNC:
+        elif self._when_synced is not None and (kind in NEEDS_SYNC or (self._held and kind is not CancelAll)):
+            # Nothing overtakes a place that waits: a question or a cancel behind it would be answered as if it were not.
+            self._held += 1
             self._when_synced(lambda failure: self._loop.call_soon_threadsafe(self._synced, failure, effect, stamp))
         else:
             self._send(effect, stamp)
 
     def _synced(self, failure: BaseException | None, effect: Effect, stamp: Stamp) -> None:
         """The record of the effect survives a loss of power now, or never will."""
+        self._held -= 1
         if failure is not None:
             self._on_broken(failure)
         elif self.stepper.broken is None:
