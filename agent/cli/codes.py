@@ -163,7 +163,6 @@ ERRORS: dict[str, Page] = {
     "E_SNAPSHOT": Page("anvil lost a snapshot of the chain's state.", DEFECT),
     "E_TOOL_MISSING": Page("A tool of Foundry is missing or has another version.", "Run `make tools`."),
     "E_USAGE": Page("The command line asks for something that makes no sense.", "Read the command's --help."),
-    "E_VENUE_NOT_AVAILABLE": Page("The configured venue is not part of this build.", 'Set venue = "onchain".'),
     "E_WRONG_CHAIN": Page(
         "A node is on another chain than the work needs.", "Name another node, or correct onchain.chain_id."
     ),

@@ -253,7 +253,9 @@ class Observe(Section):
 class Guard(Section):
     """The kill switch in the other process."""
 
-    heartbeat_ms: int = Field(100, ge=10, le=10_000, description="How often the agent must show a sign of life.")
+    heartbeat_ms: int = Field(
+        250, ge=150, le=10_000, description="Silence of the agent after which the guard stops it; it beats every 50 ms."
+    )
 
 
 class File(Section):

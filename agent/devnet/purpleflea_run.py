@@ -49,6 +49,8 @@ class VenueWorld(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the time after which the connection is cut; None leaves it."""
     faults: tuple[dict[str, Any], ...] = ()
     journal: JournalSettings = DEVNET
+    beat_deadline_ms: int = 1_000
+    """The venue runs in the same process, on a machine that may be busy: a stall of both is not the agent's."""
 
 
 class VenueBooks(msgspec.Struct, frozen=True):
@@ -120,6 +122,7 @@ async def _claim(venue: PurpleFleaVenue, keys: AccountKeys, network: RealNetwork
 def _guard_plan(venue: PurpleFleaVenue, keys: AccountKeys, asked: VenueWorld) -> GuardPlan:
     profile = asked.desk.profile
     return GuardPlan(
+        beat_deadline_ms=asked.beat_deadline_ms,
         folder=asked.folder / "guard",
         max_orders_per_s=profile.orders_per_s,
         max_venue_age_ms=VENUE_AGE_MS,

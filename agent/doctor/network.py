@@ -166,7 +166,7 @@ def endpoints(settings: Settings) -> Iterator[Row]:
 def guard(settings: Settings) -> Iterator[Row]:
     """Only live needs it, and only live refuses to start without."""
     if settings.mode == "live":
-        yield warn("guard", "not part of this build: live will not start", 'set mode = "shadow"')
+        yield warn("guard", "a chain with real funds is not traded by this build", 'set mode = "shadow"')
     else:
         yield ok("guard", f"not needed in mode {settings.mode}")
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from agent.core.effects import Effect
@@ -165,9 +166,13 @@ class VenueShell:
         elif self._when_synced is not None and (kind in NEEDS_SYNC or (self._held and kind is not CancelAll)):
             # Nothing overtakes a place that waits: a question or a cancel behind it would be answered as if it were not.
             self._held += 1
-            self._when_synced(lambda failure: self._loop.call_soon_threadsafe(self._synced, failure, effect, stamp))
+            self._when_synced(partial(self._tell_synced, effect, stamp))
         else:
             self._send(effect, stamp)
+
+    def _tell_synced(self, effect: Effect, stamp: Stamp, failure: BaseException | None) -> None:
+        """On the journal's thread."""
+        self._loop.call_soon_threadsafe(self._synced, failure, effect, stamp)
 
     def _synced(self, failure: BaseException | None, effect: Effect, stamp: Stamp) -> None:
         """The record of the effect survives a loss of power now, or never will."""

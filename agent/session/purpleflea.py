@@ -58,6 +58,7 @@ def _run_world(request: RunRequest, settings: Settings, run_id: str, folder: Pat
         strategies=strategies(account),
         seconds=request.seconds or DEFAULT_SECONDS,
         seed=request.seed,
+        beat_deadline_ms=settings.guard.heartbeat_ms,
     )
     result, stages, books, _ = asyncio.run(run_purpleflea_world(world, SystemClock(), say))
     return _answer(request, settings, result, stages, folder, world="venue", differences=books.differences)
@@ -87,6 +88,7 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
             ws_url=account.ws_url, credentials=Credentials(key, account.auth), options=options_of(account)
         ),
         guard=GuardPlan(
+            beat_deadline_ms=settings.guard.heartbeat_ms,
             # A halt of an account that is worth something outlives its run; a devnet's ends with it.
             folder=(folder if settings.mode == "devnet" else Path(settings.observe.runs_dir)) / "guard",
             max_orders_per_s=desk.profile.orders_per_s,

@@ -172,11 +172,17 @@ class Placing:
         rate = self._state.rate
         if not rate.length:
             return
-        for ended in rate.run(stamp.monotonic_ns, self._recheck):
+        now_ns = stamp.monotonic_ns
+
+        def recheck(waiting: Waiting, at_ns: int) -> Code | None:
+            # Its token may have come while nothing was stepped: what counts is how things stand now that it can leave.
+            return Code.QUEUE_TTL if waiting.deadline_ns <= now_ns else self._recheck(waiting, now_ns)
+
+        for ended in rate.run(now_ns, recheck):
             if ended.reason is None:
                 order = self._orders.get(ended.id)
                 assert order is not None, "what waits in the queue is an order"
-                self._let_out(_wish_of(order), ended.at_ns)
+                self._let_out(_wish_of(order), now_ns)
                 self._orders.release(ended.id, stamp, out)
             else:
                 self._orders.deny_queued(ended.id, ended.reason, stamp, out)
@@ -260,7 +266,7 @@ class Placing:
         assert instrument is not None
         state.breakers.count_order(instrument.notional_atoms(wish.lots, wish.price_ticks))
 
-    def _recheck(self, waiting: Waiting, at_ns: int) -> Code | None:
+    def _recheck(self, waiting: Waiting, now_ns: int) -> Code | None:
         order = self._orders.get(waiting.id)
         working = self._state.working.get(waiting.id)
         if order is None or working is None:
@@ -268,7 +274,7 @@ class Placing:
         book = self._state.markets.of(waiting.symbol).book
         if self._state.rate.has_touch_moved(waiting, book.touch_ticks(waiting.side)):
             return Code.TOUCH_MOVED
-        refusal = check(self._views.of(_wish_of(order), working.decided_ns, working.expires_ns, at_ns, without=order))
+        refusal = check(self._views.of(_wish_of(order), working.decided_ns, working.expires_ns, now_ns, without=order))
         return None if refusal is None else refusal[0]
 
 
