@@ -299,6 +299,9 @@ class TestExpiry:
         book.begin(Stamp(1, 77, NOW.wall_ns))
         refusal = book.admit(a_signal(2), Stamp(2, 77, NOW.wall_ns), instrument=INSTRUMENT, input_ns=77)
         assert refusal is not None and refusal[0] is Code.SIGNAL_BUDGET
+        # And by the new clock it earns them again.
+        later = Stamp(3, 77 + S, NOW.wall_ns)
+        assert book.admit(a_signal(2), later, instrument=INSTRUMENT, input_ns=77) is None
 
 
 class TestBounds:
