@@ -218,6 +218,7 @@ class OrderDesk:
         if refusal is not None:
             out.effects.append(Refuse(subject=event.signal_id, code=refusal[0], detail=refusal[1]))
             return
+        self.state.repeats.beat(event.producer)  # a new signal is its producer's sign of life
         self._arm_signals(out)
         self._placing.wishes(event.symbol, stamp, out)
 

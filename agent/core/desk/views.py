@@ -174,7 +174,7 @@ class Views:
     ) -> tuple[int, int | None]:
         """Quote atoms that an order may use, and lots that may be sold (None where short sales are allowed).
 
-        The margin in use is rounded up, so what is free is rounded down.
+        Margin and fees in use are rounded up, so what is free is rounded down.
         """
         state = self._state
         instrument = state.markets.of(symbol).instrument
@@ -204,6 +204,8 @@ class Views:
             for order in self._orders.live(other.symbol):
                 if order.side is Side.BUY and (without is None or order.client_order_id != without.client_order_id):
                     price = max(order.price_ticks, order.pending_price_ticks)
-                    reserved_atoms += other.instrument.notional_atoms(order.reserved_lots, price)
+                    value_atoms = other.instrument.notional_atoms(order.reserved_lots, price)
+                    fee_ppm = max(0, other.instrument.maker_fee_ppm, other.instrument.taker_fee_ppm)
+                    reserved_atoms += value_atoms - -(-value_atoms * fee_ppm // PPM)
         held = accounts.lots(symbol) + accounts.cash.get(instrument.base, 0)
         return cash_atoms - reserved_atoms, held - reserved_sell
