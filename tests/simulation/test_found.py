@@ -10,13 +10,14 @@ from agent.core.effects.orders import CancelAll
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
 from agent.core.events.control import RunStarted, StrategyAlive
-from agent.core.events.market import InstrumentDefined
+from agent.core.events.market import BookSnapshot, InstrumentDefined, MarketTick
 from agent.core.instruments import OrderType, Side
 from agent.core.orders.order import NewOrder
 from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
 from agent.core.orders.state import OrdersState, OrderTimes
 from agent.core.standing import Standing
+from agent.core.step import Core
 from agent.devnet.virtual.clock import Timeline, VirtualClock
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.faults import Faults
@@ -146,3 +147,38 @@ def test_an_order_that_a_list_does_not_name_is_not_over_while_executions_are_mis
     order = orders.get(placed)
     assert order is not None
     assert order.reserved_lots == 5, "the three executions that are missing may have filled it"
+
+
+def test_an_order_whose_token_came_while_nothing_was_stepped_is_judged_as_things_stand_then() -> None:
+    core = Core(trading=desk_settings(msgspec.structs.replace(PROFILE, risk="conservative")))
+    assert core.desk is not None
+    seq = 0
+
+    def step(event: Event, at_s: float) -> list[str]:
+        nonlocal seq
+        seq += 1
+        return [type(effect).__name__ for effect in core.step(event, stamp(seq, at_s=at_s))]
+
+    def asked() -> events.Asked:
+        return events.Asked(seq=seq, is_socket=True, epoch=1)
+
+    step(InstrumentDefined(BTC), 0)
+    step(events.SessionUp(epoch=1, last_exec_seq=0, orders_per_s=99, cancels_per_s=99, max_open=99), 0)
+    step(events.ReplayDone(0, 1), 0)
+    step(events.OpenOrders(as_of_exec_seq=0, is_complete=True, orders=(), asked=asked(), epoch=1), 1)
+    balance = events.Balance("USDC", 10**12)
+    step(events.AccountSnapshot(as_of_exec_seq=0, balances=(balance,), positions=(), asked=asked(), epoch=1), 1)
+    step(MarketTick(symbol=BTC.symbol, price_ticks=600_000, exchange_ns=0), 2)
+    step(BookSnapshot(symbol=BTC.symbol, book_seq=1, bids=((599_990, 9),), asks=((600_010, 9),), exchange_ns=0), 2)
+    sent = []
+    for number in range(12):
+        wish = events.PlaceRequested(
+            strategy="s", symbol=BTC.symbol, side=Side.BUY, order_type=OrderType.LIMIT, lots=1,
+            price_ticks=599_900 - number, decided_seq=seq,
+        )  # fmt: skip
+        sent += step(wish, 2)
+        step(MarketTick(symbol=BTC.symbol, price_ticks=600_000, exchange_ns=0), 2)
+    assert core.desk.state.rate.length == 2, "the tokens of a second are spent"
+    assert "Place" not in step(StrategyAlive("s"), 4), "two seconds later its book is old and its time is over"
+    assert core.desk.state.rate.length == 0
+    assert sent.count("Place") == 10
