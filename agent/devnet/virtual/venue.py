@@ -71,6 +71,7 @@ class VenueOrder(msgspec.Struct):
     price_ticks: int
     status: Literal["open", "filled", "canceled", "expired", "rejected"] = "open"
     cum_lots: int = 0
+    ack: events.OrderAck | None = None
 
     @property
     def leaves_lots(self) -> int:
@@ -215,10 +216,10 @@ class Venue:
         if known is not None:
             if known.place != place:
                 self._reject(session, id_, "DUPLICATE_CLID_MISMATCH")
-            elif known.status == "rejected":
+            elif known.ack is None:
                 self._reject(session, id_, "OVERLOADED")
             else:
-                session.end.send(self._duplicate_ack(known, session.epoch))
+                session.end.send(msgspec.structs.replace(known.ack, is_duplicate=True, epoch=session.epoch))
             return
         code = self._refusal(place)
         if code:
@@ -278,33 +279,20 @@ class Venue:
         ends_as: Literal["filled", "open", "canceled"] = (
             "filled" if taken == place.lots else "open" if rests else "canceled"
         )
-        self._execute(
-            events.OrderAck(
-                exec_seq=self._next(),
-                client_order_id=id_,
-                order_id=order.order_id,
-                status=ends_as if self._acks_tell_result else "open",
-                cum_lots=taken if self._acks_tell_result else 0,
-                epoch=self._told_epoch,
-            )
+        order.ack = events.OrderAck(
+            exec_seq=self._next(),
+            client_order_id=id_,
+            order_id=order.order_id,
+            status=ends_as if self._acks_tell_result else "open",
+            cum_lots=taken if self._acks_tell_result else 0,
+            epoch=self._told_epoch,
         )
+        self._execute(order.ack)
         for price_ticks, lots in takes:
             self._fill(order, lots, price_ticks, is_maker=False)
         if ends_as == "canceled":
             reasons = {OrderType.FOK: "fok_unfilled", OrderType.IOC: "ioc_remainder", OrderType.MARKET: "ioc_remainder"}
             self._end(order, reasons.get(place.order_type, "self_reduce"))
-
-    def _duplicate_ack(self, order: VenueOrder, epoch: int) -> events.OrderAck:
-        assert order.status != "rejected"
-        return events.OrderAck(
-            exec_seq=len(self.log),
-            client_order_id=order.place.client_order_id,
-            order_id=order.order_id,
-            status=order.status,
-            cum_lots=order.cum_lots,
-            is_duplicate=True,
-            epoch=epoch,
-        )
 
     def _cancel(self, cancel: requests.CancelOrder, session: Session) -> None:
         id_ = cancel.client_order_id

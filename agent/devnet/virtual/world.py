@@ -36,6 +36,7 @@ from agent.devnet.virtual.randomness import Streams
 from agent.devnet.virtual.schedule import HeapSchedule
 from agent.devnet.virtual.venue import DEPOSIT_ATOMS, Venue
 from agent.errors import SetupError
+from agent.journal.errors import JournalFailed
 
 NS_PER_S = 1_000_000_000
 ACTIVE_NS = 20 * NS_PER_S
@@ -297,8 +298,8 @@ class World:
 
     def on_death(self, reason: str) -> None:
         self.oracles.on_death(reason)
-        if not self.is_healed:
-            self._boot_later()
+        if not self.is_healed or reason.startswith(JournalFailed.__name__):
+            self._boot_later()  # a journal that failed before the world healed ends its process only at the next step
 
     def on_power_lost(self) -> None:
         self.has_lost_power = True
