@@ -117,13 +117,16 @@ class OrderDesk:
         """What one event leads to."""
         out = Outcome()
         breakers = self.state.breakers
+        if type(event) is RunStarted:
+            self._change_clock(stamp)  # before time is brought up to the stamp, which is of another clock
         if stamp.wall_ns // DAY_NS != breakers.day or breakers.streak.pause is not None:
             rolled = breakers.on_time(stamp)
             out.effects.extend(rolled)
             if rolled:
                 self._adopt_rate(stamp)
         breakers.seen_ns = stamp.monotonic_ns
-        if self.state.rate.length:
+        rate = self.state.rate
+        if rate.reducing or rate.other:
             self._placing.run_queue(stamp, out)
         self._handlers.get(type(event), self._on_evidence)(event, stamp, out)
         return out.effects
@@ -134,12 +137,16 @@ class OrderDesk:
         self._settling.halt(by, reason, stamp, out)
         return out.effects
 
-    def _on_run_started(self, event: RunStarted, stamp: Stamp, out: Outcome) -> None:
-        """What was known of prices, tokens and the session is of another clock; what was held and owed is not."""
+    def _change_clock(self, stamp: Stamp) -> None:
+        """Spans that were running go on with what was left; nothing waits for a token any more."""
         state = self.state
         state.accounts.on_restart(stamp)
         state.breakers.on_restart(stamp.monotonic_ns)
         state.rate.on_restart(stamp.monotonic_ns)
+
+    def _on_run_started(self, event: RunStarted, stamp: Stamp, out: Outcome) -> None:
+        """What was known of prices and the session is of another clock; what was held and owed is not."""
+        state = self.state
         state.markets.begin()
         self._placing.begin()
         self.signals.begin(stamp)
