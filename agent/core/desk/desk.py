@@ -129,6 +129,8 @@ class OrderDesk:
         if rate.reducing or rate.other:
             self._placing.run_queue(stamp, out)
         self._handlers.get(type(event), self._on_evidence)(event, stamp, out)
+        if out.effects and self.state.working:
+            self._settling.end_orders(out, stamp)
         return out.effects
 
     def halt(self, by: str, reason: str, stamp: Stamp) -> list[Effect]:
@@ -213,7 +215,7 @@ class OrderDesk:
     # Signals
 
     def _on_signal(self, event: SignalIn, stamp: Stamp, out: Outcome) -> None:
-        market = self.state.markets.of(event.symbol)
+        market = self.state.markets.look(event.symbol)
         touch = market.book.touch_ticks(Side.SELL) if market.book.is_good else 0
         refusal = self.signals.admit(
             event,
@@ -338,6 +340,7 @@ class OrderDesk:
         elif event.action == "adopt_position":
             self.session.adopt(stamp, out)
         elif event.action == "cancel_all":
+            self._placing.withdraw(event.target, stamp, out)
             self.orders.fence("account", stamp, out, event.target)
         else:
             out.effects.append(Alarm("warning", "COMMAND_REFUSED", event.action, f"target {event.target!r}"))

@@ -64,11 +64,15 @@ class Markets(msgspec.Struct):
     arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
 
     def of(self, symbol: str) -> Market:
-        """The market of a symbol, known or not."""
+        """The market of a symbol that the venue spoke of; from then on it is known."""
         market = self.by_symbol.get(symbol)
         if market is None:
             market = self.by_symbol[symbol] = Market(symbol, Book(symbol))
         return market
+
+    def look(self, symbol: str) -> Market:
+        """The same, without remembering a symbol that was only named by whoever asks."""
+        return self.by_symbol.get(symbol) or Market(symbol, Book(symbol))
 
     def begin(self) -> None:
         """After a start nothing that was seen is fresh."""

@@ -18,6 +18,7 @@ from agent.core.instruments import TAKING, OrderType, Side
 from agent.core.orders.order import NewOrder, Order
 from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
+from agent.core.orders.table import OrderState
 from agent.core.risk.checks import check
 from agent.core.risk.rate import Waiting
 from agent.core.risk.recent import DuplicateWindow
@@ -73,7 +74,7 @@ class Placing:
 
     def wishes(self, symbol: str, stamp: Stamp, out: Outcome) -> None:
         """What the signals of a symbol want at its present touch."""
-        market = self._state.markets.of(symbol)
+        market = self._state.markets.look(symbol)
         if market.instrument is None or not market.book.is_good:
             return
         breakers = self._state.breakers
@@ -134,6 +135,12 @@ class Placing:
             return
         self._orders.cancel(wish.client_order_id, stamp, out)
 
+    def withdraw(self, symbol: str, stamp: Stamp, out: Outcome) -> None:
+        """Cancel what waits in the queue (of a symbol): behind a fence it would go out as the first."""
+        for order in self._orders.all_live():
+            if order.state is OrderState.QUEUED and (not symbol or order.symbol == symbol):
+                self.cancel(CancelRequested(order.client_order_id), stamp, out)
+
     def adopt_venue(self) -> None:
         """The venue told its limits."""
         self._views.adopt_venue()
@@ -141,7 +148,7 @@ class Placing:
     def shed(self, symbol: str, lots: int, stamp: Stamp, out: Outcome) -> None:
         """Bring a position down by so many lots, at the worst price that the collar allows; one such order at a time."""
         state = self._state
-        market = state.markets.of(symbol)
+        market = state.markets.look(symbol)
         held = state.accounts.lots(symbol)
         book, instrument = market.book, market.instrument
         if instrument is None or not book.is_good or any(one.strategy == RISK for one in self._orders.live(symbol)):
@@ -262,7 +269,7 @@ class Placing:
         state = self._state
         self._duplicates.add((wish.strategy, wish.symbol, wish.side, wish.price_ticks, wish.lots), now_ns)
         state.repeats.add(wish.strategy, wish.side)
-        instrument = state.markets.of(wish.symbol).instrument
+        instrument = state.markets.look(wish.symbol).instrument
         assert instrument is not None
         state.breakers.count_order(instrument.notional_atoms(wish.lots, wish.price_ticks))
 
@@ -271,7 +278,7 @@ class Placing:
         working = self._state.working.get(waiting.id)
         if order is None or working is None:
             return Code.NOT_LIVE
-        book = self._state.markets.of(waiting.symbol).book
+        book = self._state.markets.look(waiting.symbol).book
         if self._state.rate.has_touch_moved(waiting, book.touch_ticks(waiting.side)):
             return Code.TOUCH_MOVED
         refusal = check(self._views.of(_wish_of(order), working.decided_ns, working.expires_ns, now_ns, without=order))

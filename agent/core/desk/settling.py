@@ -13,7 +13,6 @@ from agent.core.events import Stamp
 from agent.core.events.orders import AccountSnapshot, Fill, Flow, TradeBusted
 from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import AppliedFill, Outcome
-from agent.core.orders.table import FINAL
 from agent.core.risk.modes import HALTED
 from agent.core.signals.store import SignalBook
 from agent.core.standing import Standing
@@ -39,15 +38,23 @@ class Settling:
         if out.busts:
             self._busted(out, stamp)
         state = self._state
-        if state.working:
+        working = state.working
+        if working and out.effects:
             for effect in out.effects[:]:
-                if type(effect) is Notify and effect.client_order_id in state.working:
+                if type(effect) is Notify and effect.client_order_id in working:
                     self._end_if_over(effect.client_order_id, stamp, out)
         for symbol, code, detail in out.symbol_halts:
             held = state.breakers.hold(f"orders:{code}", HALTED, detail, stamp, symbol=symbol, is_latched=True)
             out.effects.extend(held)
         for code, detail in out.halts:
             self.halt(code, detail, stamp, out)
+
+    def end_orders(self, out: Outcome, stamp: Stamp) -> None:
+        """Whoever waited for an order that is over now is told, whatever ended it: evidence, the queue or a cancel."""
+        working = self._state.working
+        for effect in out.effects[:]:
+            if type(effect) is Notify and effect.client_order_id in working:
+                self._end_if_over(effect.client_order_id, stamp, out)
 
     def flowed(self, flow: Flow, stamp: Stamp, out: Outcome) -> None:
         """Money came or went."""
@@ -79,8 +86,9 @@ class Settling:
         accounts, breakers = state.accounts, state.breakers
         was_halted = breakers.is_halted
         out.effects.extend(breakers.on_nav(accounts.valuation(stamp.monotonic_ns), stamp))
-        for episode in accounts.take_episodes():
-            out.effects.extend(breakers.on_episode(episode.result_atoms, stamp))
+        if accounts.episodes:
+            for episode in accounts.take_episodes():
+                out.effects.extend(breakers.on_episode(episode.result_atoms, stamp))
         if breakers.is_halted and not was_halted:
             self._stopped_by_breaker(stamp, out)
 
@@ -88,11 +96,12 @@ class Settling:
         """A position or its mark moved: breaker 2 looks at what is held."""
         state = self._state
         market = state.markets.of(symbol)
-        lots = state.accounts.lots(symbol)
-        if market.instrument is None or not market.mark_ticks:
+        instrument, mark_ticks = market.instrument, market.mark_ticks
+        if instrument is None or not mark_ticks:
             return
+        lots = state.accounts.lots(symbol)
         out.effects.extend(
-            state.breakers.on_position(symbol, lots, market.mark_ticks, market.instrument.tick_value_atoms, stamp)
+            state.breakers.on_position(symbol, lots, mark_ticks, instrument.tick_value_atoms, stamp)
         )
 
     def halt(self, by: str, reason: str, stamp: Stamp, out: Outcome) -> None:
@@ -133,8 +142,7 @@ class Settling:
         self.value(stamp, out)
 
     def _end_if_over(self, client_order_id: str, stamp: Stamp, out: Outcome) -> None:
-        order = self._orders.get(client_order_id)
-        if order is None or order.state not in FINAL or order.owed_lots:
+        if not self._orders.is_over(client_order_id):
             return
         working: Working = self._state.working.pop(client_order_id)
         if working.is_taker and working.filled_lots and working.bid_plus_ask_ticks:

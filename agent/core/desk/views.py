@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import msgspec
 
+from agent.core.desk.markets import Market
 from agent.core.desk.settings import DeskSettings
 from agent.core.desk.state import DeskState
 from agent.core.events.orders import PlaceRequested
 from agent.core.instruments import Side
+from agent.core.orders.machine import SymbolOrders
 from agent.core.orders.order import Order
 from agent.core.orders.orders import OwnOrders
 from agent.core.risk.check_view import CheckView
 from agent.core.risk.exposure import worst_exposure
+from agent.core.risk.modes import ACTIVE
 from agent.core.risk.profiles import PPM
 from agent.core.risk.recent import DuplicateWindow
 from agent.core.session import Session
 from agent.core.standing import Standing
+
+BUY = Side.BUY
+NO_TOUCH = (0, 0)
+NO_OTHERS = (0, 0, 0, 0)
 
 
 class Views:
@@ -64,21 +71,27 @@ class Views:
         """All that is known; `without` is the order itself where it is among those that are reserved for."""
         state, orders, session, standing = self._state, self._orders, self._session, self._standing
         breakers, accounts = state.breakers, state.accounts
-        symbol = wish.symbol
-        market = state.markets.of(symbol)
-        reserved_buy = orders.reserved_lots(symbol, Side.BUY)
-        reserved_sell = orders.reserved_lots(symbol, Side.SELL)
+        day_loss = breakers.day_loss
+        symbol, side = wish.symbol, wish.side
+        market = state.markets.look(symbol)
+        mark_ticks = market.mark_ticks
+        position_lots = accounts.lots(symbol)
+        known = orders.of_symbol(symbol)
+        reserved_buy, reserved_sell = known.reserved_buy, known.reserved_sell
         own = 0
         if without is not None:
             own = 1
-            if without.side is Side.BUY:
+            if without.side is BUY:
                 reserved_buy -= without.reserved_lots
             else:
                 reserved_sell -= without.reserved_lots
-        highest_bid, lowest_ask = self._own_touch(symbol, without)
-        others = self._others(symbol)
-        instrument = market.instrument
-        quote_free, base_free = self._free(symbol, others[3], reserved_sell, without)
+        highest_bid, lowest_ask = self._own_touch(symbol, without) if known.live else NO_TOUCH
+        others = self._others(symbol) if len(state.markets.by_symbol) > 1 else NO_OTHERS
+        quote_free, base_free = self._free(market, mark_ticks, position_lots, others[3], reserved_sell, known, without)
+        mode = breakers.mode(symbol)
+        for stricter in (session.mode, standing.mode):
+            if stricter is not ACTIVE:
+                mode = mode.joined(stricter)
         return CheckView(
             order=wish,
             profile=breakers.profile,
@@ -88,19 +101,19 @@ class Views:
             expires_ns=expires_ns,
             is_latched=standing.is_halted,
             guard_age_ns=standing.guard_age_ns(now_ns),
-            mode=breakers.mode(symbol).joined(session.mode).joined(standing.mode),
+            mode=mode,
             is_live=session.is_live,
             is_epoch_current=True,
             is_acknowledging=session.acknowledges,
             journal_problem=standing.journal_problem,
-            instrument=instrument,
+            instrument=market.instrument,
             is_whitelisted=symbol in self._symbols,
-            is_fenced=orders.is_fenced(symbol),
+            is_fenced=known.unknown_count != 0 and orders.is_fenced(symbol),
             book=market.book,
-            mark_ticks=market.mark_ticks,
+            mark_ticks=mark_ticks,
             mark_age_ns=market.mark_age_ns(now_ns),
-            duplicates=self._duplicates.count((wish.strategy, symbol, wish.side, wish.price_ticks, wish.lots), now_ns),
-            position_lots=accounts.lots(symbol),
+            duplicates=self._duplicates.count((wish.strategy, symbol, side, wish.price_ticks, wish.lots), now_ns),
+            position_lots=position_lots,
             reserved_buy_lots=reserved_buy,
             reserved_sell_lots=reserved_sell,
             own_highest_bid_ticks=highest_bid,
@@ -110,14 +123,14 @@ class Views:
             net_short_others_atoms=others[2],
             quote_free_atoms=quote_free,
             base_free_lots=base_free,
-            nav_ref_atoms=breakers.nav_ref_atoms,
-            day_loss_atoms=breakers.loss_today_atoms,
-            day_start_atoms=breakers.day_loss.base_atoms,
-            open_symbol=orders.open_count(symbol) - own,
+            nav_ref_atoms=day_loss.nav_ref_atoms,
+            day_loss_atoms=day_loss.loss_atoms,
+            day_start_atoms=day_loss.base_atoms,
+            open_symbol=known.open_count - own,
             open_total=orders.open_count() - own,
             day_notional_atoms=breakers.notional_today_atoms,
             day_orders=breakers.orders_today,
-            repeats=state.repeats.count(wish.strategy, wish.side),
+            repeats=state.repeats.count(wish.strategy, side),
         )
 
     def _own_touch(self, symbol: str, without: Order | None) -> tuple[int, int]:
@@ -126,7 +139,7 @@ class Views:
         for order in self._orders.live(symbol):
             if without is not None and order.client_order_id == without.client_order_id:
                 continue
-            if order.side is Side.BUY:
+            if order.side is BUY:
                 highest = max(highest, order.price_ticks, order.pending_price_ticks)
             else:
                 for price in (order.price_ticks, order.pending_price_ticks):
@@ -170,42 +183,42 @@ class Views:
         return gross, net_long, net_short, worst
 
     def _free(
-        self, symbol: str, others_atoms: int, reserved_sell: int, without: Order | None
+        self,
+        market: Market,
+        mark_ticks: int,
+        position_lots: int,
+        others_atoms: int,
+        reserved_sell: int,
+        known: SymbolOrders,
+        without: Order | None,
     ) -> tuple[int, int | None]:
         """Quote atoms that an order may use, and lots that may be sold (None where short sales are allowed).
 
         Margin and fees in use are rounded up, so what is free is rounded down.
         """
         state = self._state
-        instrument = state.markets.of(symbol).instrument
+        instrument = market.instrument
         if instrument is None:
             return 0, 0
-        accounts = state.accounts
-        cash_atoms = accounts.cash.get(instrument.quote, 0)
         if self._settings.is_margin:
             # Worth of the account less the margin of the worst that may come of everything as it is; the order's own
             # margin is what the check adds.
             nav_atoms = state.breakers.day_loss.nav_atoms or 0
-            mark = state.markets.of(symbol).mark_ticks
-            lots = accounts.lots(symbol)
-            here = max(
-                lots + self._orders.reserved_lots(symbol, Side.BUY),
-                self._orders.reserved_lots(symbol, Side.SELL) - lots,
-                0,
-            )
+            here = max(position_lots + known.reserved_buy, known.reserved_sell - position_lots, 0)
             if without is not None:
                 here = max(0, here - without.reserved_lots)
-            used = others_atoms + instrument.notional_atoms(here, mark)
+            used = others_atoms + instrument.notional_atoms(here, mark_ticks)
             return nav_atoms - -(-used * self._settings.account.margin_ppm // PPM), None
+        cash = state.accounts.cash
         reserved_atoms = 0
         for other in state.markets.by_symbol.values():
             if other.instrument is None or other.instrument.quote != instrument.quote:
                 continue
             for order in self._orders.live(other.symbol):
-                if order.side is Side.BUY and (without is None or order.client_order_id != without.client_order_id):
+                if order.side is BUY and (without is None or order.client_order_id != without.client_order_id):
                     price = max(order.price_ticks, order.pending_price_ticks)
                     value_atoms = other.instrument.notional_atoms(order.reserved_lots, price)
                     fee_ppm = max(0, other.instrument.maker_fee_ppm, other.instrument.taker_fee_ppm)
                     reserved_atoms += value_atoms - -(-value_atoms * fee_ppm // PPM)
-        held = accounts.lots(symbol) + accounts.cash.get(instrument.base, 0)
-        return cash_atoms - reserved_atoms, held - reserved_sell
+        held = position_lots + cash.get(instrument.base, 0)
+        return cash.get(instrument.quote, 0) - reserved_atoms, held - reserved_sell
