@@ -116,11 +116,15 @@ class Placing:
             is_reduce_only=order.is_reduce_only,
         )
         refusal = check(self._views.of(left, stamp.monotonic_ns, None, stamp.monotonic_ns, without=order))
-        if refusal is None and self._state.rate.orders.take(stamp.monotonic_ns):
+        # One that waits is changed here, and any other that is not open is refused by the table: nothing goes out.
+        is_sent = order.state is OrderState.OPEN
+        if refusal is None and is_sent and self._state.rate.orders.take(stamp.monotonic_ns):
             refusal = Code.QUEUE_FULL, "no token for an amendment"
         if refusal is not None:
             _refuse(wish.client_order_id, refusal, out)
             return
+        if is_sent:
+            self._count(order.symbol, max(0, wish.total_lots - order.largest_lots), wish.price_ticks)
         self._orders.amend(wish.client_order_id, wish.total_lots, wish.price_ticks, stamp, out)
 
     def cancel(self, wish: CancelRequested, stamp: Stamp, out: Outcome) -> None:
@@ -269,9 +273,13 @@ class Placing:
         state = self._state
         self._duplicates.add((wish.strategy, wish.symbol, wish.side, wish.price_ticks, wish.lots), now_ns)
         state.repeats.add(wish.strategy, wish.side)
-        instrument = state.markets.look(wish.symbol).instrument
+        self._count(wish.symbol, wish.lots, wish.price_ticks)
+
+    def _count(self, symbol: str, lots: int, price_ticks: int) -> None:
+        """What leaves counts towards the day, of an amendment what it adds: else one order could grow without end."""
+        instrument = self._state.markets.look(symbol).instrument
         assert instrument is not None
-        state.breakers.count_order(instrument.notional_atoms(wish.lots, wish.price_ticks))
+        self._state.breakers.count_order(instrument.notional_atoms(lots, price_ticks))
 
     def _recheck(self, waiting: Waiting, now_ns: int) -> Code | None:
         order = self._orders.get(waiting.id)
