@@ -18,6 +18,7 @@ from agent.core.desk.placing import CANCEL_TIMER, RATE_TIMER, SIGNALS_TIMER, Pla
 from agent.core.desk.settings import DeskSettings
 from agent.core.desk.settling import Settling
 from agent.core.desk.state import DeskState
+from agent.core.desk.stopping import Stopping
 from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, ArmTimer
 from agent.core.effects.orders import Refuse, Resynchronise
@@ -36,6 +37,7 @@ from agent.core.events.orders import (
     AccountSnapshot,
     AmendRequested,
     CancelRequested,
+    FenceDone,
     Flow,
     OrderEvent,
     PlaceRequested,
@@ -90,7 +92,8 @@ class OrderDesk:
         self.session = Session(parts.session, self.orders, self.state.accounts)
         self.signals = SignalBook(settings.budgets, parts.signals)
         self._placing = Placing(settings, self.state, standing, self.orders, self.session, self.signals)
-        self._settling = Settling(self.state, standing, self.orders, self.signals)
+        self._stopping = Stopping(self.state, self.orders, self._placing)
+        self._settling = Settling(self.state, standing, self.orders, self.signals, self._stopping)
         self._handlers: dict[type, Callable[..., None]] = {
             RunStarted: self._on_run_started,
             InstrumentDefined: self._on_instrument,
@@ -109,6 +112,7 @@ class OrderDesk:
             ClockStepped: self._on_clock_step,
             Flow: self._settling.flowed,
             AccountSnapshot: self._on_account,
+            FenceDone: self._on_fence_done,
             SessionUp: self._on_session_up,
             SessionDown: self._on_session_down,
         }
@@ -129,8 +133,11 @@ class OrderDesk:
         if rate.reducing or rate.other:
             self._placing.run_queue(stamp, out)
         self._handlers.get(type(event), self._on_evidence)(event, stamp, out)
-        if out.effects and self.state.working:
-            self._settling.end_orders(out, stamp)
+        if out.effects:
+            if self.orders.open_count():
+                self._stopping.modes_changed(stamp, out)
+            if self.state.working:
+                self._settling.end_orders(out, stamp)
         return out.effects
 
     def halt(self, by: str, reason: str, stamp: Stamp) -> list[Effect]:
@@ -265,6 +272,11 @@ class OrderDesk:
         self.state.venue_max_open = event.max_open
         self._placing.adopt_venue()
         self._on_evidence(event, stamp, out)
+        self._stopping.session_up(stamp, out)
+
+    def _on_fence_done(self, event: FenceDone, stamp: Stamp, out: Outcome) -> None:
+        self._stopping.fence_done(event)
+        self._on_evidence(event, stamp, out)
 
     def _on_session_down(self, event: SessionDown, stamp: Stamp, out: Outcome) -> None:
         self._placing.empty_queue(stamp)
@@ -297,6 +309,7 @@ class OrderDesk:
             self._settling.settle(out, stamp)
 
     def _on_beat(self, stamp: Stamp, out: Outcome) -> None:
+        self._stopping.beat(stamp, out)
         if self.state.is_opened:
             self.state.accounts.cut_maker_episodes(stamp.monotonic_ns)
             self._settling.value(stamp, out)

@@ -7,6 +7,7 @@ whoever waited for the order is told.
 from __future__ import annotations
 
 from agent.core.desk.state import DeskState, Working
+from agent.core.desk.stopping import Stopping
 from agent.core.effects.control import ModeChanged, Stop
 from agent.core.effects.orders import Notify, Refuse
 from agent.core.events import Stamp
@@ -21,13 +22,16 @@ from agent.core.standing import Standing
 class Settling:
     """Books what the order table let through. Changes accounts, breakers and signals."""
 
-    __slots__ = ("_orders", "_signals", "_standing", "_state", "has_fence_due")
+    __slots__ = ("_orders", "_signals", "_standing", "_state", "_stopping")
 
-    def __init__(self, state: DeskState, standing: Standing, orders: OwnOrders, signals: SignalBook) -> None:
+    def __init__(
+        self, state: DeskState, standing: Standing, orders: OwnOrders, signals: SignalBook, stopping: Stopping
+    ) -> None:
         self._state = state
         self._standing = standing
         self._orders = orders
         self._signals = signals
+        self._stopping = stopping
 
     def settle(self, out: Outcome, stamp: Stamp) -> None:
         """Book fills, end what is over, halt where the table says so; effects are added to `out`."""
@@ -90,7 +94,7 @@ class Settling:
             for episode in accounts.take_episodes():
                 out.effects.extend(breakers.on_episode(episode.result_atoms, stamp))
         if breakers.is_halted and not was_halted:
-            self._stopped_by_breaker(stamp, out)
+            self._stopping.fence(stamp, out)  # reducing orders may still pass, but what works was decided before
 
     def positions(self, symbol: str, stamp: Stamp, out: Outcome) -> None:
         """A position or its mark moved: breaker 2 looks at what is held."""
@@ -110,7 +114,7 @@ class Settling:
         if stops:
             out.effects.extend(stops)
             out.effects.append(ModeChanged(mode="HALTED", by=by, detail=reason))
-            self._fence(stamp, out)
+            self._stopping.fence(stamp, out)
 
     # Inside
 
@@ -160,11 +164,3 @@ class Settling:
             given_up = self._signals.order_ended(client_order_id)
             if given_up is not None:
                 out.effects.append(Refuse(subject=working.signal_id, code=given_up[0], detail=given_up[1]))
-
-    def _stopped_by_breaker(self, stamp: Stamp, out: Outcome) -> None:
-        """A breaker halted: it lets reducing orders pass, but what works now was decided before."""
-        self._fence(stamp, out)
-
-    def _fence(self, stamp: Stamp, out: Outcome) -> None:
-        if self._orders.state.is_up:
-            self._orders.fence("account", stamp, out)

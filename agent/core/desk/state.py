@@ -47,3 +47,8 @@ class DeskState(msgspec.Struct, kw_only=True):
     venue_cancels_per_s: int = 0
     venue_max_open: int = 0
     """The venue's own limit of open orders; 0 where it names none."""
+    is_fence_due: bool = False
+    """A halt asked for everything to be cancelled, and no answer said yet that nothing was left."""
+    fence_request: str = ""
+    """Under which it was asked for last."""
+    fence_asked_ns: int = 0

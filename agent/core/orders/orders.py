@@ -35,7 +35,7 @@ from agent.core.instruments import Side
 from agent.core.orders.actions import ROWS, Row
 from agent.core.orders.evidence import Evidence
 from agent.core.orders.ingress import Ingress
-from agent.core.orders.machine import Machine
+from agent.core.orders.machine import Machine, SymbolOrders
 from agent.core.orders.order import NewOrder, Order
 from agent.core.orders.outcome import Outcome
 from agent.core.orders.state import Fence, FenceAsked, OrdersState, OrderTimes
@@ -48,6 +48,7 @@ DISCONNECT, SESSION_LIVE = ROWS["disconnect"], ROWS["session_live"]
 SEND_CLEAN, SEND_MAYBE, CANCEL_REJ_SOFT = ROWS["send_clean"], ROWS["send_maybe"], ROWS["cancel_rej_soft"]
 MAX_FENCES_ASKED = 64
 """Fences that were asked for and not answered; the oldest is forgotten, so its late answer proves nothing."""
+_NO_ORDERS = SymbolOrders()
 
 
 class OwnOrders:
@@ -108,10 +109,11 @@ class OwnOrders:
         )
         self.state.next_counter = machine.ids.next_counter
         machine.add(order)
-        machine.settle(order, stamp, out)
         out.placed = order.client_order_id
         if release:
-            machine.react(order, RELEASE, stamp, out)
+            machine.react(order, RELEASE, stamp, out)  # reserves for it, too
+        else:
+            machine.settle(order, stamp, out)
         return out
 
     def release(self, client_order_id: str, stamp: Stamp, out: Outcome | None = None) -> Outcome:
@@ -141,8 +143,8 @@ class OwnOrders:
         stamp: Stamp,
         out: Outcome,
         symbol: str = "",
-    ) -> None:
-        """Cancel everything (of a symbol), so that afterwards nothing sent before can appear.
+    ) -> str:
+        """Cancel everything (of a symbol), so that afterwards nothing sent before can appear; the request's id.
 
         The only way to ask for one: a fence that was asked for elsewhere proves nothing about our orders.
         """
@@ -152,6 +154,7 @@ class OwnOrders:
             del asked[next(iter(asked))]
         asked[request_id] = FenceAsked(stamp.seq, self.state.epoch)
         out.effects.append(CancelAll(request_id=request_id, fence=scope, symbol=symbol))
+        return request_id
 
     def allow(self, client_order_id: str) -> None:
         """Let a foreign order stand that a person vouches for."""
@@ -191,8 +194,20 @@ class OwnOrders:
         """The order, also for a while after its end; not to be changed."""
         return self._machine.look(client_order_id)
 
+    def is_over(self, client_order_id: str) -> bool:
+        """It ended and owes nothing. False for an order that is not known."""
+        state = self.state
+        order = state.live.get(client_order_id)
+        if order is not None:
+            return order.state in FINAL and order.claimed_lots <= order.cum_lots
+        return client_order_id in state.closed or client_order_id in state.closed_before
+
     def was_issued(self, client_order_id: str) -> bool:
         return self._machine.ids.was_issued(client_order_id)
+
+    def of_symbol(self, symbol: str) -> SymbolOrders:
+        """What is counted of a symbol's orders, kept up to date; not to be changed."""
+        return self._machine.symbols.get(symbol, _NO_ORDERS)
 
     def reserved_lots(self, symbol: str, side: Side) -> int:
         """The most that may still be filled, owed fills included."""
