@@ -305,8 +305,11 @@ async def _trade(
 
 
 def _remember(protocol: PurpleFleaProtocol, core: Core) -> None:
-    """Orders of an earlier run may still be heard of, by frames that name no symbol."""
+    """Orders of an earlier run may still be heard of, by frames that name no symbol and before the venue named any."""
     assert core.desk is not None
+    for market in core.desk.state.markets.by_symbol.values():
+        if market.instrument is not None:
+            protocol.define(market.instrument)
     for order in core.desk.orders.all_live():
         protocol.remember(order.client_order_id, order.symbol)
 
@@ -318,8 +321,8 @@ async def _wind_down(shell: VenueShell) -> None:
     if shell.stepper.broken is not None or not desk.orders.state.is_up:
         return
     shell.take(OperatorCommand(action="cancel_all", reason="the run ends"))
-    async with asyncio.timeout(WIND_DOWN_S):
-        with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(WIND_DOWN_S):
             while desk.orders.open_count() and desk.orders.state.is_up:
                 await asyncio.sleep(LOOK_S)
 
