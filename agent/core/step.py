@@ -36,6 +36,8 @@ from agent.core.standing import Standing
 
 _OF_CHAIN = frozenset(get_args(ChainEvent))
 _OF_STANDING = frozenset((GuardPulse, GuardGone, JournalHealth, ClockStepped, ClockAgreed))
+_OF_BOTH = _OF_CHAIN | _OF_STANDING | {HaltAsked, RunStarted, TimerFired}
+"""What does not go straight to the desk of orders."""
 
 
 class CoreState(msgspec.Struct):
@@ -87,6 +89,8 @@ class Core:
     def step(self, event: Event, stamp: Stamp) -> tuple[Effect, ...]:
         """The effects of one event. Raises ContradictoryEvent on a defect of the shell."""
         kind = type(event)
+        if kind not in _OF_BOTH and self.desk is not None:
+            return tuple(self.desk.step(event, stamp))
         if kind in _OF_CHAIN:
             if self.bundles is None:
                 raise ContradictoryEvent(f"{kind.__name__} without a chain")
@@ -97,14 +101,14 @@ class Core:
             return self._halt("guard", event.reason, stamp)
         effects: list[Effect] = []
         if isinstance(event, RunStarted):
-            self.standing.begin(is_reset=event.is_reset)
+            self.standing.begin(stamp.monotonic_ns, is_reset=event.is_reset)
         elif kind in _OF_STANDING:
             effects.extend(self.standing.on_event(event))  # type: ignore[arg-type] # as above
             if isinstance(event, GuardPulse):
                 self.standing.on_pulse(event.is_armed, stamp.monotonic_ns)
         elif isinstance(event, TimerFired) and event.name == BEAT:
             silence = self.standing.silence(stamp.monotonic_ns)
-            if silence:
+            if silence and not self.standing.is_halted:
                 return self._halt("guard", silence, stamp)
         if self.desk is not None:
             effects.extend(self.desk.step(event, stamp))

@@ -85,7 +85,7 @@ def positions(view: CheckView, exposure: Exposure) -> Refusal | None:
     if exposure.side_value_atoms * _PPM2 > profile.position_ppm * scale:
         return Code.MAX_POSITION, f"{exposure.side_value_atoms} atoms, NAV {view.nav_ref_atoms}"
     long_atoms, short_atoms = _sides_atoms(view, exposure)
-    gross_atoms = view.gross_others_atoms + max(long_atoms, short_atoms)
+    gross_atoms = view.gross_others_atoms + (long_atoms if long_atoms > short_atoms else short_atoms)
     if gross_atoms * _PPM2 > profile.max_gross_ppm * scale:
         return Code.MAX_GROSS, f"{gross_atoms} atoms, NAV {view.nav_ref_atoms}"
     if view.order.side is Side.BUY:
@@ -124,7 +124,8 @@ def loss_budget(view: CheckView, exposure: Exposure) -> Refusal | None:
     """17. The day's loss with what a jump of prices could add to it. A day's profit widens nothing."""
     if exposure.is_reducing:
         return None
-    gross_atoms = view.gross_others_atoms + max(_sides_atoms(view, exposure))
+    long_atoms, short_atoms = _sides_atoms(view, exposure)
+    gross_atoms = view.gross_others_atoms + (long_atoms if long_atoms > short_atoms else short_atoms)
     at_stake_ppm = max(0, view.day_loss_atoms) * PPM + gross_atoms * view.profile.gap_ppm
     if at_stake_ppm > view.profile.day_loss_ppm * view.day_start_atoms:
         return Code.LOSS_BUDGET, f"{-(-at_stake_ppm // PPM)} atoms, the day began with {view.day_start_atoms}"
@@ -159,8 +160,10 @@ def repeated(view: CheckView, exposure: Exposure) -> Refusal | None:
 
 
 def _value_atoms(view: CheckView) -> int:
-    assert view.instrument is not None
-    return view.order.lots * max(view.order.price_ticks, view.mark_ticks) * view.instrument.tick_value_atoms
+    order, mark_ticks, instrument = view.order, view.mark_ticks, view.instrument
+    assert instrument is not None
+    price_ticks = order.price_ticks
+    return order.lots * (price_ticks if price_ticks > mark_ticks else mark_ticks) * instrument.tick_value_atoms
 
 
 def _sides_atoms(view: CheckView, exposure: Exposure) -> tuple[int, int]:
@@ -169,11 +172,14 @@ def _sides_atoms(view: CheckView, exposure: Exposure) -> tuple[int, int]:
     A long is valued at the highest of the mark and the buys' limits, a short at the mark. For an order that does not
     reduce, its own side is above nothing; the other may be below.
     """
-    assert view.instrument is not None
-    tick_value_atoms, mark_ticks = view.instrument.tick_value_atoms, view.mark_ticks
-    buy_ticks = max(mark_ticks, view.own_highest_bid_ticks)
-    if view.order.side is Side.BUY:
-        buy_ticks = max(buy_ticks, view.order.price_ticks)
+    order, instrument = view.order, view.instrument
+    assert instrument is not None
+    tick_value_atoms, mark_ticks = instrument.tick_value_atoms, view.mark_ticks
+    buy_ticks = view.own_highest_bid_ticks
+    if buy_ticks < mark_ticks:
+        buy_ticks = mark_ticks
+    if order.side is Side.BUY and order.price_ticks > buy_ticks:
+        buy_ticks = order.price_ticks
     return (
         exposure.max_long_lots * buy_ticks * tick_value_atoms,
         -exposure.max_short_lots * mark_ticks * tick_value_atoms,
