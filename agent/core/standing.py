@@ -31,12 +31,15 @@ class Standing(msgspec.Struct):
     halt_reason: str = ""
     pulse_ns: int | None = None
     """Monotonic time of the last pulse of an armed guard."""
+    heard_ns: int | None = None
+    """Monotonic time of the last pulse, armed or not; of the run's start before there was one."""
     journal_problem: str = ""
     clock_problem: str = ""
 
-    def begin(self, *, is_reset: bool) -> None:
+    def begin(self, now_ns: int, *, is_reset: bool) -> None:
         """A new run: pulse, journal and clock are its own. A halt stays, unless a person reset it."""
         self.pulse_ns = None
+        self.heard_ns = now_ns
         self.journal_problem = self.clock_problem = ""
         if is_reset:
             self.halted_by = self.halt_reason = ""
@@ -70,13 +73,17 @@ class Standing(msgspec.Struct):
 
     def on_pulse(self, is_armed: bool, now_ns: int) -> None:
         """The guard showed that it lives; one that is not armed protects nobody."""
+        self.heard_ns = now_ns
         self.pulse_ns = now_ns if is_armed else None
 
     def silence(self, now_ns: int) -> str:
-        """At every beat: why the guard's silence is reason enough to halt, or empty."""
-        if not self.needs_guard or self.pulse_ns is None or now_ns - self.pulse_ns <= PULSE_LOST_NS:
+        """At every beat: why the guard's silence is reason enough to halt, or empty.
+
+        Of one that was not armed too: orders of before may rest, and nobody is left who would cancel them.
+        """
+        if not self.needs_guard or self.heard_ns is None or now_ns - self.heard_ns <= PULSE_LOST_NS:
             return ""
-        return f"no pulse for {now_ns - self.pulse_ns} ns"
+        return f"no pulse for {now_ns - self.heard_ns} ns"
 
     def guard_age_ns(self, now_ns: int) -> int | None:
         """Since the last pulse of an armed guard; None without one, 0 where none is needed."""

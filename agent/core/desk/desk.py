@@ -87,6 +87,7 @@ class OrderDesk:
             )
         self.settings = settings
         self.parts = parts
+        self._standing = standing
         self.state = parts.desk
         self.orders = OwnOrders(parts.orders, settings.times)
         self.session = Session(parts.session, self.orders, self.state.accounts)
@@ -315,7 +316,8 @@ class OrderDesk:
             self._settling.value(stamp, out)
             for symbol in self.settings.symbols:
                 self._settling.positions(symbol, stamp, out)
-                self._shed(symbol, stamp, out)
+                if not self._standing.is_halted:  # then nothing goes out, what reduces included
+                    self._shed(symbol, stamp, out)
 
     def _shed(self, symbol: str, stamp: Stamp, out: Outcome) -> None:
         """What is above a limit by more than it may be goes; after a breaker's halt all of it, where that is wanted."""
@@ -339,7 +341,7 @@ class OrderDesk:
     def _on_operator(self, event: OperatorCommand, stamp: Stamp, out: Outcome) -> None:
         breakers = self.state.breakers
         if event.action == "reset_breaker":
-            out.effects.extend(breakers.reset(event.target, event.reason, stamp))
+            out.effects.extend(breakers.reset(event.target, event.reason, stamp, symbol=event.symbol))
         elif event.action == "set_profile" and event.target in PROFILES:
             out.effects.extend(breakers.set_profile(PROFILES[event.target], event.reason, stamp))
             self._adopt_rate(stamp)

@@ -104,9 +104,7 @@ class Settling:
         if instrument is None or not mark_ticks:
             return
         lots = state.accounts.lots(symbol)
-        out.effects.extend(
-            state.breakers.on_position(symbol, lots, mark_ticks, instrument.tick_value_atoms, stamp)
-        )
+        out.effects.extend(state.breakers.on_position(symbol, lots, mark_ticks, instrument.tick_value_atoms, stamp))
 
     def halt(self, by: str, reason: str, stamp: Stamp, out: Outcome) -> None:
         """Stop for good: nothing new goes out, and everything that works is cancelled behind a fence."""

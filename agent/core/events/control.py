@@ -65,6 +65,8 @@ class OperatorCommand(msgspec.Struct, frozen=True, tag="operator", kw_only=True)
     reason: str
     target: str = ""
     """Breaker, profile, order or symbol, as the action needs."""
+    symbol: str = ""
+    """`reset_breaker`: of a hold that one symbol has for itself."""
     value: int = 0
 
 
