@@ -27,7 +27,7 @@ STAYS_UNKNOWN = "ORDER_STAYS_UNKNOWN"
 class Timers:
     __slots__ = ("_fence", "_ingress", "_kinds", "_machine")
 
-    def __init__(self, machine: Machine, ingress: Ingress, fence: Callable[..., None]) -> None:
+    def __init__(self, machine: Machine, ingress: Ingress, fence: Callable[..., object]) -> None:
         self._machine = machine
         self._ingress = ingress
         self._fence = fence

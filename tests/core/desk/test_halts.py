@@ -37,7 +37,7 @@ def test_a_breakers_halt_without_a_session_fences_as_soon_as_there_is_one() -> N
 
 def test_a_halts_fence_is_asked_for_again_until_it_is_done() -> None:
     played, _ = fallen_account(SETTINGS)
-    (fence,) = [fence for _, _, effects in played.log for fence in of(CancelAll, effects)]
+    (_,) = [fence for _, _, effects in played.log for fence in of(CancelAll, effects)]
     assert not of(CancelAll, played.timer("beat")), "one at a time"
     played.wait(2 * SECOND_NS)
     again = only(CancelAll, played.timer("beat"))
