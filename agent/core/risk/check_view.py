@@ -25,7 +25,7 @@ class AccountLimits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Beyond it only reducing orders go out, beyond twice of it none."""
 
 
-class CheckView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CheckView(msgspec.Struct, frozen=True, gc=False):
     """All that is known when an order is judged. A price of 0 is no price; times are monotonic.
 
     For an amend: the order with its new price and what it would leave open, and the reservations without it.
@@ -37,7 +37,7 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     now_ns: int
     decided_ns: int | None
     """When the event came on which it was decided."""
-    expires_ns: int | None = None
+    expires_ns: int | None
     """When the signal it serves ends; None where it serves none."""
 
     is_latched: bool

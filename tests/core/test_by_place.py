@@ -1,0 +1,33 @@
+"""Structs that are made field by field without naming them: each argument has the name of the field it is for."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent.core.desk.views import Views
+from agent.core.orders.order import Closed, closed
+from agent.core.risk.check_view import CheckView
+
+
+def arguments(function: Callable[..., Any], name: str) -> list[str]:
+    """The last word of each argument of the one call of `name` in a function."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    ]
+    assert len(calls) == 1 and not calls[0].keywords
+    return [one.id if isinstance(one, ast.Name) else one.attr for one in calls[0].args]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("function", "struct"), [(Views.of, CheckView), (closed, Closed)])
+def test_every_value_stands_in_its_own_field(function: Callable[..., Any], struct: type[msgspec.Struct]) -> None:
+    assert tuple(arguments(function, struct.__name__)) == struct.__struct_fields__
