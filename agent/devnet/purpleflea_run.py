@@ -16,7 +16,8 @@ import msgspec
 from agent.core.desk.settings import DeskSettings
 from agent.devnet.purpleflea import AccountKeys, PurpleFleaVenue, Terms
 from agent.engine.guarded import VENUE_AGE_MS, GuardedVenue, GuardPlan
-from agent.engine.venue_run import VenueAccess, VenueResult, VenueRun, run_venue
+from agent.engine.venue_result import VenueResult
+from agent.engine.venue_run import VenueAccess, VenueRun, run_venue
 from agent.engine.venue_shell import VenueShell
 from agent.errors import ProtocolError
 from agent.journal.settings import DEVNET, JournalSettings

@@ -18,7 +18,6 @@ from pathlib import Path
 import msgspec
 
 from agent.core.desk.settings import DeskSettings
-from agent.core.effects.control import Alarm, ModeChanged, Stop
 from agent.core.events import Event, Stamp
 from agent.core.events.control import (
     GuardGone,
@@ -26,11 +25,10 @@ from agent.core.events.control import (
     OperatorCommand,
     RunStarted,
 )
-from agent.core.events.orders import Fill
-from agent.core.instruments import Instrument
 from agent.core.step import Core
 from agent.engine.guarded import GuardPlan, guarded
 from agent.engine.traders import StrategyTrader
+from agent.engine.venue_result import VenueResult, result_of, sums
 from agent.engine.venue_shell import VenueShell
 from agent.journal.code import code_hash
 from agent.journal.machine import CoreMachine, core_settings, make_core
@@ -81,35 +79,6 @@ class VenueRun(msgspec.Struct, frozen=True, kw_only=True):
     strategies: tuple[tuple[str, OrderBookStrategy], ...]
     seconds: float | None = None
     journal: JournalSettings = DEVNET
-
-
-class VenueResult(msgspec.Struct, kw_only=True):
-    """How it went; amounts in atoms of the account's currency."""
-
-    run: str
-    started_wall_ns: int
-    seconds: float
-    session: str
-    is_halted: bool
-    halt_reason: str
-    nav_start_atoms: int | None
-    nav_atoms: int | None
-    realised_atoms: int
-    fees_atoms: int
-    funding_atoms: int
-    positions: dict[str, int]
-    cash: dict[str, int]
-    fills: list[Fill]
-    instruments: dict[str, Instrument]
-    counts: dict[str, int]
-    alarms: list[Alarm]
-    modes: list[ModeChanged]
-    breakers: dict[str, str]
-    connections: int
-    records: int
-    run_epoch: int
-    open_orders: int
-    is_cancelled: bool = False
 
 
 class _GuardEars:
@@ -254,6 +223,7 @@ async def run_venue(
             _remember(protocol, core)
             shell.client = client
             watched.heard_ns = lambda: protocol.heard_ns
+            began = sums(core)
             shell.take(RunStarted(run_epoch=journal.run_epoch, is_reset=guard.must_reduce))
             shell.start()
             try:
@@ -266,7 +236,7 @@ async def run_venue(
     finally:
         journal.close()
     seconds = (clock.monotonic_ns() - started_ns) / 1e9
-    result = _result(asked, core, shell, client, journal, started_wall_ns, seconds)
+    result = result_of(asked.run, core, shell, client, journal, began, started_wall_ns, seconds)
     result.is_cancelled = was_cancelled
     return result, client.stages
 
@@ -332,51 +302,3 @@ def _core_of(machine: object, asked: VenueRun) -> Core:
     if isinstance(machine, CoreMachine):
         return Core(trading=asked.desk, needs_guard=True, state=machine.core.state())
     return Core(trading=asked.desk, needs_guard=True)
-
-
-def _result(
-    asked: VenueRun,
-    core: Core,
-    shell: VenueShell,
-    client: PurpleFleaClient,
-    journal: JournalWriter,
-    started_wall_ns: int,
-    seconds: float,
-) -> VenueResult:
-    assert core.desk is not None
-    desk = core.desk
-    accounts, breakers = desk.state.accounts, desk.state.breakers
-    positions = accounts.positions.values()
-    stop = shell.stopped or Stop("", "")
-    held = {f"{source}": f"{hold.mode.words}: {hold.detail}" for source, hold in breakers.holds.items()}
-    for symbol, holds in breakers.symbol_holds.items():
-        held |= {f"{source} {symbol}": f"{hold.mode.words}: {hold.detail}" for source, hold in holds.items()}
-    return VenueResult(
-        run=asked.run,
-        started_wall_ns=started_wall_ns,
-        seconds=seconds,
-        session=desk.session.state.phase.value,
-        is_halted=core.is_halted or breakers.is_halted,
-        halt_reason=f"{stop.by}: {stop.reason}" if shell.stopped else "",
-        nav_start_atoms=breakers.day_loss.nav_start_atoms,
-        nav_atoms=breakers.day_loss.nav_atoms,
-        realised_atoms=sum(position.ledger.realised_atoms for position in positions),
-        fees_atoms=sum(position.ledger.fee_value_atoms for position in positions),
-        funding_atoms=sum(position.funding_atoms for position in positions),
-        positions={position.symbol: position.ledger.lots for position in positions},
-        cash=dict(accounts.cash),
-        fills=list(shell.fills.values()),
-        instruments={
-            symbol: market.instrument
-            for symbol, market in desk.state.markets.by_symbol.items()
-            if market.instrument is not None
-        },
-        counts={str(name): count for name, count in shell.counts.items()},
-        alarms=list(shell.alarms),
-        modes=shell.modes,
-        breakers=held,
-        connections=client.connections,
-        records=journal.sequence,
-        run_epoch=journal.run_epoch,
-        open_orders=desk.orders.open_count(),
-    )

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from agent.core.instruments import Instrument, Step
-from agent.engine.venue_run import VenueResult
+from agent.engine.venue_result import VenueResult
 
 SCHEMA = "mev-agent/venue-report/1"
 _LISTED_FILLS = 10_000

@@ -15,7 +15,8 @@ from agent.core.risk.check_view import AccountLimits
 from agent.core.risk.profiles import PROFILES
 from agent.devnet.purpleflea_run import VenueWorld, run_purpleflea_world
 from agent.engine.guarded import VENUE_AGE_MS, GuardedVenue, GuardPlan
-from agent.engine.venue_run import VenueAccess, VenueResult, VenueRun, run_venue
+from agent.engine.venue_result import VenueResult
+from agent.engine.venue_run import VenueAccess, VenueRun, run_venue
 from agent.errors import ConfigError
 from agent.journal.settings import DEVNET, JournalSettings
 from agent.observe.venue_report import venue_report, venue_table

@@ -17,7 +17,7 @@ from agent.config import load_settings
 from agent.core.effects.orders import Place
 from agent.core.events.orders import Fill
 from agent.devnet.purpleflea_run import VenueBooks, VenueWorld, run_purpleflea_world
-from agent.engine.venue_run import VenueResult
+from agent.engine.venue_result import VenueResult
 from agent.journal.reader import JournalReader
 from agent.journal.records import EFFECTS, EVENT
 from agent.journal.schema import decode_effects, decode_event
