@@ -12,7 +12,7 @@ from agent.cli.output import Output
 from agent.requests import SimulateRequest
 
 _RANGE = re.compile(r"(?:(\d{1,18})\.\.)?(\d{1,18})")
-PROFILES = ("swarm", "calm", "network", "venue", "host", "breach")
+PROFILES = ("swarm", "calm", "network", "venue", "host", "breach", "wire")
 
 
 class SeedRange(click.ParamType[Any]):
@@ -44,14 +44,18 @@ class SeedRange(click.ParamType[Any]):
 )
 @click.option("--seeds", type=SeedRange(), default="0..100", show_default=True, help="One world for each seed.")
 @click.option(
-    "--profile", type=click.Choice(PROFILES), default="swarm", show_default=True, help="Which faults a world may have."
+    "--profile",
+    type=click.Choice(PROFILES),
+    default="swarm",
+    show_default=True,
+    help="Which faults; wire: bytes, not events.",
 )
 @click.option("--planted", default="", metavar="NAME", help="Plant a bug first; stops when it is found.")
 @click.option("--shrink/--no-shrink", default=True, help="Make the first failing world smaller.")
 def command(
     output: Output,
     seeds: tuple[int, int],
-    profile: Literal["swarm", "calm", "network", "venue", "host", "breach"],
+    profile: Literal["swarm", "calm", "network", "venue", "host", "breach", "wire"],
     planted: str,
     shrink: bool,
 ) -> int:

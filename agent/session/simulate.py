@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import difflib
 import platform
+from collections import Counter
+from hashlib import blake2b
 from typing import Any
 
 from agent.devnet.virtual.campaign import Campaign, run_seeds, scenario_of
@@ -17,6 +19,7 @@ from agent.devnet.virtual.planted import BUGS, planted
 from agent.devnet.virtual.profile import Name
 from agent.devnet.virtual.program import AgentProgram
 from agent.devnet.virtual.shrink import regression_test, shrink
+from agent.devnet.virtual.wire_world import WireWorld
 from agent.devnet.virtual.world import Outcome, World
 from agent.errors import UsageError
 from agent.journal.code import code_hash
@@ -35,6 +38,8 @@ def simulate(request: SimulateRequest, say: Say) -> Answer:
             f"no bug is called {request.planted[:64]!r}",
             hint=f"did you mean {', '.join(close)}?" if close else f"one of {', '.join(sorted(BUGS))}",
         )
+    if request.profile == "wire":
+        return _simulate_wire(request, say)
     name: Name = request.profile  # type: ignore[assignment] # the command line lets no other word through
     seeds = range(request.first, request.last)
     count = 0
@@ -67,6 +72,38 @@ def simulate(request: SimulateRequest, say: Say) -> Answer:
         "python": platform.python_version(),
     }
     return Answer(data=data, text=_text(data), exit_code=1 if campaign.failures else 0)
+
+
+def _simulate_wire(request: SimulateRequest, say: Say) -> Answer:
+    """The worlds of bytes: there is nothing to shrink, they are run again by their seed."""
+    failures, fired, steps, hours_ns, digest = [], Counter[str](), 0, 0, blake2b(digest_size=16)
+    with planted(request.planted) if request.planted else contextlib.nullcontext():
+        for seed in range(request.first, request.last):
+            outcome = WireWorld(seed).run()
+            fired.update(outcome.fired)
+            steps, hours_ns = steps + outcome.steps, hours_ns + outcome.virtual_ns
+            digest.update(outcome.digest.encode())
+            if outcome.problem:
+                say(f"seed {seed}: {outcome.problem[:200]}")
+                repeat = f"mev-agent simulate --seeds {seed}..{seed + 1} --profile wire"
+                failures.append({"seed": seed, "detail": outcome.problem, "repeat": repeat})
+    data = {
+        "profile": "wire",
+        "planted": request.planted,
+        "seeds": request.last - request.first,
+        "first": request.first,
+        "steps": steps,
+        "virtual_hours": round(hours_ns / NS_PER_HOUR, 3),
+        "faults": dict(sorted(fired.items())),
+        "failures": failures,
+        "digest": digest.hexdigest(),
+        "code": code_hash().hex(),
+        "python": platform.python_version(),
+    }
+    lines = [f"{data['seeds']} worlds of bytes, {steps} steps: {len(failures)} disagreed", f"digest {data['digest']}"]
+    lines += [f"  {name:<28} {count}" for name, count in sorted(fired.items())]
+    lines += [f"seed {failure['seed']}: {failure['detail']}\n  again: {failure['repeat']}" for failure in failures]
+    return Answer(data=data, text="\n".join(lines), exit_code=1 if failures else 0)
 
 
 def _failure(outcome: Outcome, request: SimulateRequest) -> dict[str, Any]:

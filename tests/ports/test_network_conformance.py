@@ -155,6 +155,21 @@ def test_a_connection_that_just_breaks_has_no_code(on_network: Runner) -> None:
     on_network(case)
 
 
+@pytest.mark.parametrize("how", ["close", "abort"])
+def test_an_end_of_our_own_is_told_once_too(on_network: Runner, how: str) -> None:
+    async def case(network: Network, websocket_origin: str, http_origin: str) -> None:
+        heard = Heard()
+        socket = await network.open_websocket(websocket_origin + "/ws", headers={}, listener=heard, timeout_s=5)
+        getattr(socket, how)()
+        assert not heard.closed, "not from inside of the call"
+        await heard.until(lambda: bool(heard.closed))
+        getattr(socket, how)()
+        await asyncio.sleep(0.05)
+        assert len(heard.closed) == 1
+
+    on_network(case)
+
+
 def test_after_an_abort_nothing_is_taken(on_network: Runner) -> None:
     async def case(network: Network, websocket_origin: str, http_origin: str) -> None:
         heard = Heard()

@@ -174,10 +174,12 @@ class Link:
         self.up.held_until_ns = self.down.held_until_ns = 0
 
     def end(self, end: End, code: int | None, reason: str, *, keeps_sent: bool) -> None:
-        """`end` goes: it hears nothing more; the other side gets what was sent before, or any first part of it."""
+        """`end` goes: it hears no frame more; the other side gets what was sent before, or any first part of it."""
         is_client = end is self.client
         way, other = (self.up, self.server) if is_client else (self.down, self.client)
         end.is_open = False
+        if end.listener is not None:
+            self._schedule.at(self._schedule.now_ns, end.listener.on_close, None, reason)
         if self.is_broken:
             return
         self.is_broken = True

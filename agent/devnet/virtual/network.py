@@ -72,6 +72,12 @@ class VirtualNetwork:
         for link in self.links:
             link.go_silent()
 
+    def kill_process(self) -> None:
+        """The process is gone: the kernel resets its connections, and nobody is left to be told."""
+        for link in self.links:
+            link.client.listener = None
+            link.client.abort()
+
     def calm(self) -> None:
         """End every disturbance that lasts."""
         self._cut_off.clear()

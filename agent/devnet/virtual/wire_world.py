@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from agent.core.desk.settings import DeskSettings
+from agent.core.effects import Effect
 from agent.core.events import Event
 from agent.core.events.control import GuardPulse, RunStarted, StrategyAlive
 from agent.core.events.orders import CancelRequested, PlaceRequested
@@ -94,6 +95,22 @@ class _Peer:
     def on_close(self, code: int | None, reason: str) -> None:
         self._server.venue.exchange.gone(self._conn_id)
         self._server.ends.pop(self._conn_id, None)
+
+
+class _DigestedJournal:
+    """The journal, of which all that is written also goes into a digest: not its check sums, which hold the code's hash."""
+
+    def __init__(self, log: JournalWriter, digest: blake2b) -> None:
+        self._log = log
+        self._digest = digest
+
+    def event(self, event: Event, *, monotonic_ns: int, wall_ns: int) -> int:
+        self._digest.update(msgspec.msgpack.encode((monotonic_ns, wall_ns, event)))
+        return self._log.event(event, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
+
+    def effects(self, effects: tuple[Effect, ...], *, monotonic_ns: int, wall_ns: int) -> None:
+        self._digest.update(msgspec.msgpack.encode(effects))
+        self._log.effects(effects, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
 
 
 class _Server:
@@ -177,6 +194,7 @@ class WireWorld:
         self._clock = VirtualClock(self._timeline)
         self._wishes: dict[tuple[str, Side, int], None] = {}
         self._steps = self._connections = 0
+        self._is_running = False
         self._digest = blake2b(digest_size=16)
         self._shell: VenueShell
         self._client: PurpleFleaClient
@@ -244,7 +262,7 @@ class WireWorld:
             settings=journal_settings(self._profile),
             disk=self._disk,
         )
-        self._shell = shell = VenueShell(core, self._log, self._clock)
+        self._shell = shell = VenueShell(core, _DigestedJournal(self._log, self._digest), self._clock)
         self._client = PurpleFleaClient(
             PurpleFleaProtocol(options),
             self._network,
@@ -258,15 +276,16 @@ class WireWorld:
         shell.take(RunStarted(run_epoch=self._log.run_epoch))
         shell.start()
         self._task = asyncio.create_task(self._client.run())
+        self._is_running = True
 
     def _end(self) -> None:
         """The process is killed: nothing of it acts any more, and what it wrote is there."""
+        self._is_running = False
         self._steps += self._log.sequence
-        self._digest.update(self._log.crc.to_bytes(4, "little"))
         self._connections += self._client.connections
         self._shell.close()
-        self._client.abort()
         self._task.cancel()
+        self._network.kill_process()
         self._disk.kill_process()
 
     async def _restart(self) -> None:
@@ -276,7 +295,7 @@ class WireWorld:
 
     async def _pulse(self) -> None:
         while True:
-            if self._shell.stepper.broken is None:
+            if self._is_running and self._shell.stepper.broken is None:
                 self._shell.take(GuardPulse(True))
                 self._shell.take(StrategyAlive("workload"))
                 self._log.work()
