@@ -36,9 +36,12 @@ from agent.core.events.market import (
 from agent.core.events.orders import (
     AccountSnapshot,
     AmendRequested,
+    Canceled,
     CancelRequested,
     FenceDone,
+    Fill,
     Flow,
+    OrderAck,
     OrderEvent,
     PlaceRequested,
     SessionDown,
@@ -47,7 +50,7 @@ from agent.core.events.orders import (
 from agent.core.instruments import Side
 from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
-from agent.core.orders.state import OrdersState
+from agent.core.orders.state import ExecutionFrame, OrdersState
 from agent.core.risk.breakers.aggregate import DAY_NS, Breakers
 from agent.core.risk.modes import PAUSED, REDUCE_ONLY
 from agent.core.risk.profiles import PROFILES
@@ -112,6 +115,9 @@ class OrderDesk:
             OperatorCommand: self._on_operator,
             ClockStepped: self._on_clock_step,
             Flow: self._settling.flowed,
+            OrderAck: self._on_execution,
+            Fill: self._on_execution,
+            Canceled: self._on_execution,
             AccountSnapshot: self._on_account,
             FenceDone: self._on_fence_done,
             SessionUp: self._on_session_up,
@@ -260,6 +266,15 @@ class OrderDesk:
         if out.fills:
             self.state.markets.arrivals.add(stamp.seq, stamp.monotonic_ns)  # a strategy may decide on a fill
         self.session.apply(event, stamp, out)
+        self._settling.settle(out, stamp)
+
+    def _on_execution(self, event: ExecutionFrame, stamp: Stamp, out: Outcome) -> None:
+        """The same for what every order has several of: it says nothing to the session but that it came."""
+        self.orders.take(event, stamp, out)
+        if out.fills:
+            self.state.markets.arrivals.add(stamp.seq, stamp.monotonic_ns)
+        if self.session.state.round is not None:
+            self.session.apply(event, stamp, out)
         self._settling.settle(out, stamp)
 
     def _on_account(self, event: AccountSnapshot, stamp: Stamp, out: Outcome) -> None:

@@ -15,7 +15,7 @@ from agent.core.effects.orders import Refuse
 from agent.core.events import Stamp
 from agent.core.events.orders import AmendRequested, CancelRequested, PlaceRequested
 from agent.core.instruments import TAKING, OrderType, Side
-from agent.core.orders.order import NewOrder, Order
+from agent.core.orders.order import Order
 from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
 from agent.core.orders.table import OrderState
@@ -227,21 +227,12 @@ class Placing:
         if refusal is not None:
             return refusal
         rate = self._state.rate
-        is_first = not rate.length and rate.orders.take(now_ns) == 0
+        is_first = not (rate.reducing or rate.other) and rate.orders.take(now_ns) == 0
         if not is_first and rate.length >= rate.orders.per_s:
             return Code.QUEUE_FULL, f"{rate.length} orders wait"
-        new = NewOrder(
-            strategy=wish.strategy,
-            symbol=wish.symbol,
-            side=wish.side,
-            order_type=wish.order_type,
-            lots=wish.lots,
-            price_ticks=wish.price_ticks,
-            is_reduce_only=wish.is_reduce_only,
-        )
         book = view.book
         assert book is not None, "an order without a book was let through"
-        self._orders.place(new, release=is_first, stamp=stamp, out=out)
+        self._orders.place(wish, release=is_first, stamp=stamp, out=out)
         self._state.working[out.placed] = Working(
             strategy=wish.strategy,
             symbol=wish.symbol,

@@ -89,7 +89,10 @@ class Settling:
         state = self._state
         accounts, breakers = state.accounts, state.breakers
         was_halted = breakers.is_halted
-        out.effects.extend(breakers.on_nav(accounts.valuation(stamp.monotonic_ns), stamp))
+        valuation = accounts.valuation(stamp.monotonic_ns)
+        # What was held before us is known before the first book: there is no value yet, and without one nothing passes.
+        if not any(name in accounts.positions and name not in accounts.marks for name in valuation.unpriceable):
+            out.effects.extend(breakers.on_nav(valuation, stamp))
         if accounts.episodes:
             for episode in accounts.take_episodes():
                 out.effects.extend(breakers.on_episode(episode.result_atoms, stamp))

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from agent.core.effects.control import Alarm, ModeChanged, Stop
 from agent.core.effects.orders import CancelAll
-from agent.core.events.control import GuardPulse, HaltAsked, OperatorCommand
+from agent.core.events.control import GuardPulse, HaltAsked, OperatorCommand, RunStarted
+from agent.core.events.market import InstrumentDefined
 from agent.core.events.orders import (
+    AccountSnapshot,
+    Asked,
+    Balance,
     FenceDone,
+    Flow,
+    OpenOrders,
+    ReplayDone,
     SendResult,
     SessionDown,
+    SessionUp,
 )
 from agent.core.instruments import Side
-from tests.core.desk.account import ASK, BID, MILLISECOND_NS, SECOND_NS, SETTINGS, SYMBOL, Played, of, only
+from tests.core.desk.account import (
+    ASK,
+    BID,
+    BTC,
+    FUNDS_ATOMS,
+    MILLISECOND_NS,
+    SECOND_NS,
+    SETTINGS,
+    SYMBOL,
+    Played,
+    of,
+    only,
+)
 from tests.core.desk.test_desk import fallen_account, refusal
 
 
@@ -94,3 +114,29 @@ def test_evidence_counts_for_reducing_orders_too() -> None:
     played.step(SendResult(place.client_order_id, "place", "maybe"))
     played.book()
     assert refusal(played.request(Side.SELL, 10, ASK)) == "R_SYMBOL_FENCED"
+
+
+def test_what_was_held_before_us_is_valued_with_the_first_book_and_halts_nothing() -> None:
+    played = Played()
+    played.step(RunStarted(run_epoch=1))
+    played.step(GuardPulse(True))
+    played.step(InstrumentDefined(BTC))
+    played.step(SessionUp(epoch=1, last_exec_seq=0, orders_per_s=500, cancels_per_s=500, max_open=9))
+    played.step(ReplayDone(0, 1))
+    balances = (Balance("USDC", FUNDS_ATOMS), Balance("BTC", 10))
+    asked = Asked(played.seq, True, 1)
+    played.step(OpenOrders(as_of_exec_seq=0, is_complete=True, orders=(), asked=asked, epoch=1))
+    played.step(AccountSnapshot(as_of_exec_seq=0, balances=balances, positions=(), asked=asked, epoch=1))
+    played.timer("beat")
+    breakers = played.desk.state.breakers
+    assert breakers.mode().words == "ACTIVE"
+    assert breakers.nav_ref_atoms == 0, "which lets nothing pass"
+    played.book()
+    played.timer("beat")
+    assert breakers.day_loss.nav_start_atoms == FUNDS_ATOMS + 10 * BID * 100
+
+
+def test_money_of_which_nobody_knows_the_price_halts() -> None:
+    played = Played().live()
+    effects = played.step(Flow(kind="deposit", currency="OTHER", atoms=1, flow_id="o1"))
+    assert any(change.by == "valuation" and change.mode == "HALTED" for change in of(ModeChanged, effects))
