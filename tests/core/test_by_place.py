@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from agent.core.accounts.accounts import Accounts
+from agent.core.accounts.ledger import KeptFill
 from agent.core.desk.views import Views
 from agent.core.orders.order import Closed, closed
 from agent.core.risk.check_view import CheckView
@@ -28,6 +30,8 @@ def arguments(function: Callable[..., Any], name: str) -> list[str]:
     return [one.id if isinstance(one, ast.Name) else one.attr for one in calls[0].args]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("function", "struct"), [(Views.of, CheckView), (closed, Closed)])
+@pytest.mark.parametrize(
+    ("function", "struct"), [(Views.of, CheckView), (closed, Closed), (Accounts.on_fill, KeptFill)]
+)
 def test_every_value_stands_in_its_own_field(function: Callable[..., Any], struct: type[msgspec.Struct]) -> None:
     assert tuple(arguments(function, struct.__name__)) == struct.__struct_fields__

@@ -27,6 +27,8 @@ FLOWS_KEPT_MAX = 4_096
 MAKER_EPISODE_NS = 15 * 60 * 1_000_000_000
 """A market maker is rarely flat, so its episodes also end by time."""
 
+BUY = Side.BUY
+
 
 class Accounts(msgspec.Struct, kw_only=True):
     """All books. Create with the account's currency, then tell it of instruments, books, fills, busts and flows."""
@@ -81,15 +83,9 @@ class Accounts(msgspec.Struct, kw_only=True):
         position = self.positions.get(fill.symbol)
         if position is None:
             raise ContradictoryEvent(f"a fill of {fill.symbol}, which no venue defined")
+        is_buy, wall_ns = fill.side is BUY, stamp.wall_ns
         kept = KeptFill(
-            exec_seq=fill.exec_seq,
-            trade_id=fill.trade_id,
-            is_buy=fill.side is Side.BUY,
-            lots=fill.lots,
-            price_ticks=fill.price_ticks,
-            fee=fill.fee,
-            fee_currency=fill.fee_currency,
-            wall_ns=stamp.wall_ns,
+            fill.exec_seq, fill.trade_id, is_buy, fill.lots, fill.price_ticks, fill.fee, fill.fee_currency, wall_ns
         )
         if position.knows(kept):
             return False

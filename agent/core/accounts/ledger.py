@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 
-class KeptFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class KeptFill(msgspec.Struct, frozen=True, gc=False):
     """One trade of ours as it is kept for a recount. `fee`: + is paid; in lots where its currency is the base."""
 
     exec_seq: int

@@ -25,7 +25,7 @@ class DisarmTimer(msgspec.Struct, frozen=True, tag="disarm_timer", gc=False):
     name: str
 
 
-class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
+class Alarm(msgspec.Struct, frozen=True, tag="alarm", gc=False):
     """Something a person must hear of. `code` is a stable word, `subject` what it is about."""
 
     severity: Literal["notice", "warning", "critical"]
@@ -34,7 +34,7 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     detail: str
 
 
-class ModeChanged(msgspec.Struct, frozen=True, tag="mode_changed", kw_only=True):
+class ModeChanged(msgspec.Struct, frozen=True, tag="mode_changed", kw_only=True, gc=False):
     """What may be traded changed, for a symbol or (empty) for all: the breaker that did it, and the figures."""
 
     symbol: str = ""

@@ -9,7 +9,7 @@ import msgspec
 from agent.core.instruments import OrderType, Side
 
 
-class Place(msgspec.Struct, frozen=True, tag="place", kw_only=True):
+class Place(msgspec.Struct, frozen=True, tag="place", kw_only=True, gc=False):
     """Send a new order under this id, and under no other. Leaves only behind its record."""
 
     client_order_id: str
@@ -77,7 +77,7 @@ class Resynchronise(msgspec.Struct, frozen=True, tag="resynchronise", gc=False):
     symbol: str
 
 
-class Refuse(msgspec.Struct, frozen=True, tag="refuse", kw_only=True):
+class Refuse(msgspec.Struct, frozen=True, tag="refuse", kw_only=True, gc=False):
     """A request or signal was not let through. `subject` is a client order id, a signal id, or strategy and symbol."""
 
     subject: str

@@ -10,13 +10,13 @@ Level = tuple[int, int]
 """Price in ticks, quantity in lots."""
 
 
-class InstrumentDefined(msgspec.Struct, frozen=True, tag="instrument"):
+class InstrumentDefined(msgspec.Struct, frozen=True, tag="instrument", gc=False):
     """A market's grid, limits, fees and state; a later one replaces it."""
 
     instrument: Instrument
 
 
-class MarketTick(msgspec.Struct, frozen=True, tag="tick", kw_only=True):
+class MarketTick(msgspec.Struct, frozen=True, tag="tick", kw_only=True, gc=False):
     """The last trade's price, and the venue's mark where it has one."""
 
     symbol: str
@@ -25,7 +25,7 @@ class MarketTick(msgspec.Struct, frozen=True, tag="tick", kw_only=True):
     exchange_ns: int
 
 
-class BookSnapshot(msgspec.Struct, frozen=True, tag="book", kw_only=True):
+class BookSnapshot(msgspec.Struct, frozen=True, tag="book", kw_only=True, gc=False):
     """A whole book, best levels first; it replaces what was there."""
 
     symbol: str
@@ -35,7 +35,7 @@ class BookSnapshot(msgspec.Struct, frozen=True, tag="book", kw_only=True):
     exchange_ns: int
 
 
-class BookDelta(msgspec.Struct, frozen=True, tag="book_delta", kw_only=True):
+class BookDelta(msgspec.Struct, frozen=True, tag="book_delta", kw_only=True, gc=False):
     """Levels that changed, with their new absolute quantity; 0 removes. Sequence and check sum hold already."""
 
     symbol: str
@@ -45,14 +45,14 @@ class BookDelta(msgspec.Struct, frozen=True, tag="book_delta", kw_only=True):
     exchange_ns: int
 
 
-class BookStale(msgspec.Struct, frozen=True, tag="book_stale"):
+class BookStale(msgspec.Struct, frozen=True, tag="book_stale", gc=False):
     """The book of a symbol (of every symbol, where empty) cannot be trusted until its next snapshot."""
 
     symbol: str
     reason: str
 
 
-class TradePrint(msgspec.Struct, frozen=True, tag="trade", kw_only=True):
+class TradePrint(msgspec.Struct, frozen=True, tag="trade", kw_only=True, gc=False):
     """A trade between others, with the side that took."""
 
     symbol: str
@@ -63,7 +63,7 @@ class TradePrint(msgspec.Struct, frozen=True, tag="trade", kw_only=True):
     exchange_ns: int
 
 
-class SignalIn(msgspec.Struct, frozen=True, tag="signal", kw_only=True):
+class SignalIn(msgspec.Struct, frozen=True, tag="signal", kw_only=True, gc=False):
     """What the slow path wishes: a bounded number, never a text. Admission checks it (trading-core 3.2).
 
     `limit_ticks`: a buy never pays more, a sell never takes less.

@@ -24,7 +24,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     epoch: int
 
 
-class PlaceRequested(msgspec.Struct, frozen=True, tag="place_requested", kw_only=True):
+class PlaceRequested(msgspec.Struct, frozen=True, tag="place_requested", kw_only=True, gc=False):
     """A strategy wants an order; the pre-trade checks decide. The core gives it its id."""
 
     strategy: str
@@ -39,11 +39,11 @@ class PlaceRequested(msgspec.Struct, frozen=True, tag="place_requested", kw_only
     """Journal sequence of the market event it was decided on."""
 
 
-class CancelRequested(msgspec.Struct, frozen=True, tag="cancel_requested"):
+class CancelRequested(msgspec.Struct, frozen=True, tag="cancel_requested", gc=False):
     client_order_id: str
 
 
-class AmendRequested(msgspec.Struct, frozen=True, tag="amend_requested", kw_only=True):
+class AmendRequested(msgspec.Struct, frozen=True, tag="amend_requested", kw_only=True, gc=False):
     """`total_lots` is the new total, what was filled included."""
 
     client_order_id: str
@@ -51,7 +51,7 @@ class AmendRequested(msgspec.Struct, frozen=True, tag="amend_requested", kw_only
     price_ticks: int
 
 
-class OrderAck(msgspec.Struct, frozen=True, tag="ack", kw_only=True):
+class OrderAck(msgspec.Struct, frozen=True, tag="ack", kw_only=True, gc=False):
     exec_seq: int
     client_order_id: str
     order_id: str
@@ -65,7 +65,7 @@ class OrderAck(msgspec.Struct, frozen=True, tag="ack", kw_only=True):
     epoch: int
 
 
-class Fill(msgspec.Struct, frozen=True, tag="fill", kw_only=True):
+class Fill(msgspec.Struct, frozen=True, tag="fill", kw_only=True, gc=False):
     exec_seq: int
     symbol: str
     client_order_id: str
@@ -85,7 +85,7 @@ class Fill(msgspec.Struct, frozen=True, tag="fill", kw_only=True):
     epoch: int
 
 
-class Reject(msgspec.Struct, frozen=True, tag="reject", kw_only=True):
+class Reject(msgspec.Struct, frozen=True, tag="reject", kw_only=True, gc=False):
     """`code` is the venue's own word; one that the contract does not know leaves the outcome unknown."""
 
     client_order_id: str
@@ -96,7 +96,7 @@ class Reject(msgspec.Struct, frozen=True, tag="reject", kw_only=True):
     epoch: int
 
 
-class Canceled(msgspec.Struct, frozen=True, tag="canceled", kw_only=True):
+class Canceled(msgspec.Struct, frozen=True, tag="canceled", kw_only=True, gc=False):
     """The venue ended the order; reason `expired` is an expiry."""
 
     exec_seq: int
@@ -108,14 +108,14 @@ class Canceled(msgspec.Struct, frozen=True, tag="canceled", kw_only=True):
     epoch: int
 
 
-class CancelReject(msgspec.Struct, frozen=True, tag="cancel_reject", kw_only=True):
+class CancelReject(msgspec.Struct, frozen=True, tag="cancel_reject", kw_only=True, gc=False):
     client_order_id: str
     code: str
     retry_after_ms: int | None = None
     epoch: int
 
 
-class Amended(msgspec.Struct, frozen=True, tag="amended", kw_only=True):
+class Amended(msgspec.Struct, frozen=True, tag="amended", kw_only=True, gc=False):
     """`total_lots` includes what was filled; `new_client_order_id` is None where the id stays."""
 
     exec_seq: int
@@ -130,13 +130,13 @@ class Amended(msgspec.Struct, frozen=True, tag="amended", kw_only=True):
     epoch: int
 
 
-class AmendReject(msgspec.Struct, frozen=True, tag="amend_reject", kw_only=True):
+class AmendReject(msgspec.Struct, frozen=True, tag="amend_reject", kw_only=True, gc=False):
     client_order_id: str
     code: str
     epoch: int
 
 
-class OrderStatus(msgspec.Struct, frozen=True, tag="order_status", kw_only=True):
+class OrderStatus(msgspec.Struct, frozen=True, tag="order_status", kw_only=True, gc=False):
     """The answer to a question about one order. Totals and prices are None where it was not found."""
 
     client_order_id: str
@@ -151,7 +151,7 @@ class OrderStatus(msgspec.Struct, frozen=True, tag="order_status", kw_only=True)
     epoch: int
 
 
-class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
+class OpenOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row of the venue's list of open orders."""
 
     client_order_id: str
@@ -163,7 +163,7 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     cum_lots: int
 
 
-class OpenOrders(msgspec.Struct, frozen=True, tag="open_orders", kw_only=True):
+class OpenOrders(msgspec.Struct, frozen=True, tag="open_orders", kw_only=True, gc=False):
     """The venue's list; one that is not complete proves nothing."""
 
     as_of_exec_seq: int
@@ -173,7 +173,7 @@ class OpenOrders(msgspec.Struct, frozen=True, tag="open_orders", kw_only=True):
     epoch: int
 
 
-class FenceDone(msgspec.Struct, frozen=True, tag="fence_done", kw_only=True):
+class FenceDone(msgspec.Struct, frozen=True, tag="fence_done", kw_only=True, gc=False):
     """Every request of this session (scope `session`), or of any older epoch (`account`), is resolved.
 
     `order_canceled` frames up to `exec_seq` say what ended; the lists here are no evidence by themselves.
@@ -188,7 +188,7 @@ class FenceDone(msgspec.Struct, frozen=True, tag="fence_done", kw_only=True):
     epoch: int
 
 
-class TradeBusted(msgspec.Struct, frozen=True, tag="bust", kw_only=True):
+class TradeBusted(msgspec.Struct, frozen=True, tag="bust", kw_only=True, gc=False):
     """The venue takes back a trade (`lots` 0) or corrects it. Position and cash change, the order does not."""
 
     exec_seq: int
@@ -214,7 +214,7 @@ class VenuePosition(msgspec.Struct, frozen=True, gc=False):
     lots: int
 
 
-class AccountSnapshot(msgspec.Struct, frozen=True, tag="account", kw_only=True):
+class AccountSnapshot(msgspec.Struct, frozen=True, tag="account", kw_only=True, gc=False):
     """What the venue says we hold, as of an execution."""
 
     as_of_exec_seq: int
@@ -224,7 +224,7 @@ class AccountSnapshot(msgspec.Struct, frozen=True, tag="account", kw_only=True):
     epoch: int
 
 
-class Flow(msgspec.Struct, frozen=True, tag="flow", kw_only=True):
+class Flow(msgspec.Struct, frozen=True, tag="flow", kw_only=True, gc=False):
     """Money or funding that came (+) or went (-); `funding` is a result, the others change the units of the fund."""
 
     kind: Literal["deposit", "withdrawal", "faucet", "funding"]
@@ -235,7 +235,7 @@ class Flow(msgspec.Struct, frozen=True, tag="flow", kw_only=True):
     """Funding: the position it belongs to, where the venue says."""
 
 
-class SendResult(msgspec.Struct, frozen=True, tag="send_result"):
+class SendResult(msgspec.Struct, frozen=True, tag="send_result", gc=False):
     """A request did not surely reach the wire: `clean` is proof that no byte of it left, `maybe` is anything else."""
 
     client_order_id: str
@@ -243,7 +243,7 @@ class SendResult(msgspec.Struct, frozen=True, tag="send_result"):
     result: Literal["clean", "maybe"]
 
 
-class SessionUp(msgspec.Struct, frozen=True, tag="session_up", kw_only=True):
+class SessionUp(msgspec.Struct, frozen=True, tag="session_up", kw_only=True, gc=False):
     """The venue said hello. `acknowledges` is False in article mode: then no order may be sent."""
 
     epoch: int
@@ -255,7 +255,7 @@ class SessionUp(msgspec.Struct, frozen=True, tag="session_up", kw_only=True):
     server_offset_ns: int = 0
 
 
-class SessionDown(msgspec.Struct, frozen=True, tag="session_down", kw_only=True):
+class SessionDown(msgspec.Struct, frozen=True, tag="session_down", kw_only=True, gc=False):
     """The connection or its epoch ended. `is_terminal`: another instance lives, or the key is refused; never retry."""
 
     reason: str

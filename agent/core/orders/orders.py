@@ -24,6 +24,7 @@ from agent.core.events.orders import (
     OrderAck,
     OrderEvent,
     OrderStatus,
+    PlaceRequested,
     Reject,
     ReplayDone,
     SendResult,
@@ -38,7 +39,7 @@ from agent.core.orders.ingress import Ingress
 from agent.core.orders.machine import Machine, SymbolOrders
 from agent.core.orders.order import NewOrder, Order
 from agent.core.orders.outcome import Outcome
-from agent.core.orders.state import Fence, FenceAsked, OrdersState, OrderTimes
+from agent.core.orders.state import ExecutionFrame, Fence, FenceAsked, OrdersState, OrderTimes
 from agent.core.orders.table import FINAL, OrderState
 from agent.core.orders.timers import Timers
 
@@ -57,7 +58,7 @@ class OwnOrders:
     `state` is all of it: an object made from a copy goes on exactly as this one does. A later run calls `begin_run`.
     """
 
-    __slots__ = ("_evidence", "_handlers", "_ingress", "_machine", "_timers", "state")
+    __slots__ = ("_evidence", "_handlers", "_ingress", "_machine", "_timers", "state", "take")
 
     def __init__(self, state: OrdersState, times: OrderTimes = OrderTimes()) -> None:  # noqa: B008 # frozen
         self.state = state
@@ -66,6 +67,8 @@ class OwnOrders:
         self._ingress = ingress = Ingress(machine, evidence)
         self._timers = Timers(machine, ingress, self.fence)
         take = ingress.take
+        self.take: Callable[[ExecutionFrame, Stamp, Outcome], None] = take
+        """`apply` for a frame with an execution's sequence."""
         self._handlers: dict[type, Callable[..., None]] = {
             OrderAck: take,
             Fill: take,
@@ -92,7 +95,9 @@ class OwnOrders:
 
     # Requests
 
-    def place(self, new: NewOrder, *, release: bool, stamp: Stamp, out: Outcome | None = None) -> Outcome:
+    def place(
+        self, new: NewOrder | PlaceRequested, *, release: bool, stamp: Stamp, out: Outcome | None = None
+    ) -> Outcome:
         """Take a new order in; its id is `Outcome.placed`. Without `release` it waits for rate tokens."""
         if out is None:
             out = Outcome()

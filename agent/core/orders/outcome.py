@@ -12,7 +12,7 @@ EXTERNAL = "external"
 """Owner of a fill whose order was never ours."""
 
 
-class AppliedFill(msgspec.Struct, frozen=True):
+class AppliedFill(msgspec.Struct, frozen=True, gc=False):
     """A fill that counts from now on, once. `owner` is the strategy that asked for the order, or `external`."""
 
     owner: str
@@ -34,7 +34,7 @@ class AppliedBust(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     price_ticks: int
 
 
-class Outcome(msgspec.Struct):
+class Outcome(msgspec.Struct, gc=False):
     """Filled while a step runs; one may be handed from part to part, so that their effects stand in order."""
 
     effects: list[Effect] = []
