@@ -74,7 +74,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("host.drift", "host.clock_drift", 500, 10_000),
     Fault("guard.silent", "guard.silent", 1_000, 10_000),
     Fault("guard.gone", "guard.killed", 100, 2_000, is_breach=True),
-    Fault("disk.write_fails", "journal.write_error", 20, 300),
+    Fault("disk.write_fails", "journal.write_error", 20_000, 200_000),
     Fault("disk.sync_fails", "journal.sync_error", 500, 10_000),
     Fault("disk.slow", "journal.slow_sync", 20_000, 200_000),
     Fault("disk.full", "journal.disk_full", 5_000, 100_000),
