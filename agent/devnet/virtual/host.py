@@ -21,7 +21,7 @@ from agent.core.effects import orders as requests
 from agent.core.effects.control import ArmTimer, DisarmTimer
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
-from agent.core.events.control import ClockAgreed, ClockStepped, RunStarted, TimerFired
+from agent.core.events.control import ClockAgreed, RunStarted, TimerFired
 from agent.core.orders.order import Order
 from agent.devnet.virtual.clock import VirtualClock
 from agent.devnet.virtual.disk import VirtualDisk
@@ -319,10 +319,9 @@ class Host:
         noticed: tuple[Event, ...] = () if health is None else (health,)
         offset_ns = self.clock.wall_ns() - self.clock.monotonic_ns()
         moved_ns, self._last_offset_ns = offset_ns - self._last_offset_ns, offset_ns
-        if abs(moved_ns) <= CLOCK_STEP_NS:
-            return noticed
-        self._later(2 * NS_PER_S, self.take, ClockAgreed())
-        return (*noticed, ClockStepped(moved_ns))
+        if abs(moved_ns) > CLOCK_STEP_NS:  # the stepper tells the core
+            self._later(2 * NS_PER_S, self.take, ClockAgreed())
+        return noticed
 
     def on_frame(self, connection: _Connection, data: Any) -> None:
         if connection is not self._connection:

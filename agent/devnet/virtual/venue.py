@@ -34,7 +34,7 @@ ORDERS_PER_S = 200
 MAX_OPEN = 400
 DEPOSIT_ATOMS = 800_000 * 10**6
 """What the account begins with."""
-FORMS_OF_AN_OPEN_OUTCOME = ("INTERNAL", "TIMEOUT", "E_NEVER_HEARD_OF")
+FORMS_OF_AN_OPEN_OUTCOME = ("INTERNAL", "TIMEOUT", "NEVER_HEARD_OF")
 
 
 class Question(msgspec.Struct, frozen=True):

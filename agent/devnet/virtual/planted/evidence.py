@@ -142,7 +142,7 @@ EVIDENCE = (
     bug(
         "unknown-code-is-final",
         "a place that is answered by an inner fault counts as rejected",
-        (evidence, "DEFINITIVE_REJECTS", evidence.DEFINITIVE_REJECTS | {"INTERNAL", "TIMEOUT", "E_NEVER_HEARD_OF"}),
+        (evidence, "DEFINITIVE_REJECTS", evidence.DEFINITIVE_REJECTS | {"INTERNAL", "TIMEOUT", "NEVER_HEARD_OF"}),
     ),
     bug(
         "incomplete-list-is-empty",
