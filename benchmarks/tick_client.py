@@ -1,7 +1,7 @@
 """One client of the tick-to-order measurement: `python -m benchmarks.tick_client NAME PORT`.
 
 article: the article's client. ours: the adapter over its real connection, each event and order written to a journal.
-echo: C that answers without looking. No clock is read for the measurement here.
+core: the whole agent. echo: C that answers without looking. No clock is read for the measurement here.
 """
 
 from __future__ import annotations
@@ -121,6 +121,10 @@ def main() -> None:
         asyncio.run(article(port))
     elif name == "ours":
         uvloop.run(ours(port))
+    elif name == "core":
+        from benchmarks.tick_core import trade  # the others do without it
+
+        uvloop.run(trade(port))
     else:
         echo(port)
 

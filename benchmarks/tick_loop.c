@@ -1,4 +1,6 @@
-/* The clock's side of the tick-to-order measurement, and the least that a client can do. No parsing, no allocation. */
+/* The clock's side of the tick-to-order measurement, and the least that a client can do. No allocation. */
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
@@ -7,6 +9,12 @@ static long long now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (long long)t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static long long wall_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (long long)t.tv_sec * 1000000LL + t.tv_nsec / 1000;
 }
 
 static int send_all(int fd, const unsigned char *data, long length) {
@@ -52,6 +60,76 @@ int measure(int fd, const unsigned char *tick, long length, int count, long long
         long long start = now_ns();
         if (send_all(fd, tick, length) || read_frame(fd, buffer, sizeof buffer) < 0) return -1;
         took_ns[turn] = now_ns() - start;
+    }
+    return 0;
+}
+
+/* The payload of a client's frame laid open, with a zero behind it; NULL for a frame without one. */
+static char *payload_of(unsigned char *frame, long length) {
+    long header = (frame[1] & 0x7f) == 126 ? 4 : 2;
+    if (!(frame[1] & 0x80) || length <= header + 4) return 0;
+    unsigned char *key = frame + header, *text = key + 4;
+    long size = length - header - 4;
+    for (long at = 0; at < size; at++) text[at] ^= key[at & 3];
+    text[size] = 0;
+    return (char *)text;
+}
+
+static int send_text(int fd, const char *text, int size) {
+    unsigned char frame[1024] = {0x81, (unsigned char)size};
+    int head = 2;
+    if (size >= 126) {
+        frame[1] = 126;
+        frame[2] = (unsigned char)(size >> 8);
+        frame[3] = (unsigned char)size;
+        head = 4;
+    }
+    memcpy(frame + head, text, (size_t)size);
+    return send_all(fd, frame, head + size);
+}
+
+/* The same for a client that trades: each order is acknowledged and filled behind the time stamp, the book moves, and the
+   next tick waits until the client has taken that in, which its answer to a ping says. Frames that are no orders are passed over. */
+int measure_trading(int fd, const unsigned char *tick, long length, int count, long long *took_ns, long exec_seq,
+                    long book_seq) {
+    static unsigned char buffer[65537];
+    char text[900], name[64];
+    for (int turn = 0; turn < count; turn++) {
+        char *found = 0;
+        long long start = now_ns();
+        if (send_all(fd, tick, length)) return -1;
+        while (!found) {
+            long got = read_frame(fd, buffer, sizeof buffer - 1);
+            if (got < 0) return -1;
+            took_ns[turn] = now_ns() - start;
+            char *said = payload_of(buffer, got);
+            if (said && strstr(said, "\"place_order\"")) found = strstr(said, "\"client_order_id\":\"");
+        }
+        if (sscanf(found, "\"client_order_id\":\"%40[a-z0-9]", name) != 1) return -1;
+        int size = snprintf(text, sizeof text,
+            "{\"type\":\"order_ack\",\"exec_seq\":%ld,\"client_order_id\":\"%s\",\"order_id\":\"v%ld\","
+            "\"symbol\":\"BTC-USDC\",\"status\":\"open\",\"cum_qty\":\"0.000\"}", exec_seq + 1, name, exec_seq);
+        if (send_text(fd, text, size)) return -1;
+        size = snprintf(text, sizeof text,
+            "{\"type\":\"fill\",\"exec_seq\":%ld,\"symbol\":\"BTC-USDC\",\"client_order_id\":\"%s\",\"order_id\":\"v%ld\","
+            "\"trade_id\":\"t%ld\",\"side\":\"buy\",\"qty\":\"0.010\",\"price\":\"60001.5\",\"liquidity\":\"maker\","
+            "\"fee\":\"-0.030000\",\"fee_ccy\":\"USDC\",\"cum_qty\":\"0.010\",\"leaves_qty\":\"0.000\"}",
+            exec_seq + 2, name, exec_seq, exec_seq);
+        if (send_text(fd, text, size)) return -1;
+        exec_seq += 2;
+        size = snprintf(text, sizeof text,
+            "{\"type\":\"book_delta\",\"symbol\":\"BTC-USDC\",\"prev_seq\":%ld,\"book_seq\":%ld,"
+            "\"bids\":[[\"60001.4\",\"1.%03d\"]],\"asks\":[],\"exchange_ts\":%lld}",
+            book_seq, book_seq + 1, turn % 1000, wall_us());
+        if (send_text(fd, text, size)) return -1;
+        book_seq++;
+        size = snprintf(text, sizeof text, "{\"type\":\"ping\",\"id\":%d}", turn + 1);
+        if (send_text(fd, text, size)) return -1;
+        for (char *said = 0; !said || !strstr(said, "\"pong\"");) {
+            long got = read_frame(fd, buffer, sizeof buffer - 1);
+            if (got < 0) return -1;
+            said = payload_of(buffer, got);
+        }
     }
     return 0;
 }

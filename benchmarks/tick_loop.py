@@ -37,5 +37,6 @@ def load() -> ctypes.CDLL:
         subprocess.run([*compiler(), "-O2", "-shared", "-fPIC", "-o", str(path), str(SOURCE)], check=True)
     library = ctypes.CDLL(str(path))
     library.measure.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_long, ctypes.c_int, ctypes.c_void_p)
+    library.measure_trading.argtypes = (*library.measure.argtypes, ctypes.c_long, ctypes.c_long)
     library.answer.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_long)
     return library

@@ -20,23 +20,18 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks import tick_loop
+from benchmarks.tick_venue import BOOK_SEQ, framed, go_live
 from benchmarks.venue_market import hello, tick_text
 
-CLIENTS = ("article", "ours", "echo")
 ROUNDS = 5
 WARM_UP = 500
 COUNT = 3_000
 GATE_P50, GATE_P99, GATE_ECHO, GATE_OWN = 2.3, 4.0, 2.1, 3.7
 """With event and effects of each order in the journal. The stretch, for one lean record, is 2.8, 4, 1.6 and 8."""
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-def framed(payload: bytes) -> bytes:
-    """A text frame of a server."""
-    size = len(payload)
-    return b"\x81" + (bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")) + payload
 
 
 def shake_hands(connection: socket.socket) -> None:
@@ -78,9 +73,12 @@ def once(name: str, library: ctypes.CDLL) -> list[int]:
                 shake_hands(connection)
                 if name == "ours":
                     greet(connection)
+                elif name == "core":
+                    go_live(connection)
                 tick = framed(tick_text())
                 took = (ctypes.c_longlong * (WARM_UP + COUNT))()
-                if library.measure(connection.fileno(), tick, len(tick), len(took), took):
+                asked = (connection.fileno(), tick, len(tick), len(took), took)
+                if library.measure_trading(*asked, 0, BOOK_SEQ) if name == "core" else library.measure(*asked):
                     raise AssertionError(f"{name}: the client went away, or sent something else than one order")
             client.wait(20)
         finally:
@@ -113,7 +111,14 @@ def skipped(why: str) -> dict[str, object]:
 
 
 def run() -> dict[str, object]:
-    """Percentiles of each client by round, and the four ratios with their gates; no rows where nothing compiles C."""
+    """The adapter with its journal, and the stretch beside each gate."""
+    found = compared("ours")
+    return found if "skipped" in found else {**found, "rows": rows(found["by_round"], "ours", ("P1", "P1b", "P2", "P3"))}
+
+
+def compared(ours: str) -> dict[str, Any]:
+    """Percentiles of the article's client, of `ours` and of the echo by round; `skipped` where nothing compiles C."""
+    clients = ("article", ours, "echo")
     try:
         library = tick_loop.load()
     except tick_loop.NoCompiler:
@@ -121,13 +126,29 @@ def run() -> dict[str, object]:
     if importlib.util.find_spec("ujson") is None:
         return skipped("the article's client needs the package ujson")
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    found: dict[str, dict[int, list[int]]] = {name: {500: [], 990: [], 999: []} for name in CLIENTS}
+    found: dict[str, dict[int, list[int]]] = {name: {500: [], 990: [], 999: []} for name in clients}
     for turn in range(ROUNDS):
-        for name in CLIENTS[turn % 3 :] + CLIENTS[: turn % 3]:
+        for name in clients[turn % 3 :] + clients[: turn % 3]:
             ordered = once(name, library)
             for per_mille, values in found[name].items():
                 values.append(at(ordered, per_mille))
-    middle = {name: {p: statistics.median(values) for p, values in by.items()} for name, by in found.items()}
+    percentiles = {
+        name: {f"p{per_mille / 10:g}_ns": round(statistics.median(values)) for per_mille, values in by.items()}
+        for name, by in found.items()
+    }
+    return {
+        "name": "tick_to_order",
+        "rounds": ROUNDS,
+        "count": COUNT,
+        "median_of_rounds": percentiles,
+        "by_round": found,
+    }
+
+
+def rows(
+    found: dict[str, dict[int, list[int]]], ours: str, ids: tuple[str, str, str, str], what: str = ""
+) -> list[dict[str, object]]:
+    """The four ratios with their gates."""
 
     def by_round(per_mille: int, slow: str, fast: str) -> list[float]:
         return [a / b for a, b in zip(found[slow][per_mille], found[fast][per_mille], strict=True)]
@@ -135,20 +156,17 @@ def run() -> dict[str, object]:
     # Own time is what is left after the kernel's and the server's share, which is that of the echo.
     own_ratios = [
         max(a - e, 1) / max(o - e, 1)
-        for a, o, e in zip(found["article"][500], found["ours"][500], found["echo"][500], strict=True)
+        for a, o, e in zip(found["article"][500], found[ours][500], found["echo"][500], strict=True)
     ]
-    rows = [
-        gated("P1", "tick to order p50: article / ours (stretch 2.8)", by_round(500, "article", "ours"), GATE_P50),
-        gated("P1b", "tick to order p99: article / ours", by_round(990, "article", "ours"), GATE_P99),
-        gated("P2", "tick to order p50: ours / C echo (stretch 1.6)", by_round(500, "ours", "echo"), GATE_ECHO),
-        gated("P3", "own time p50: article / ours (stretch 8)", own_ratios, GATE_OWN),
+    name, ours = ours, f"{ours}{what}"
+    made = [
+        gated(ids[0], f"tick to order p50: article / {ours} (stretch 2.8)", by_round(500, "article", name), GATE_P50),
+        gated(ids[1], f"tick to order p99: article / {ours}", by_round(990, "article", name), GATE_P99),
+        gated(ids[2], f"tick to order p50: {ours} / C echo (stretch 1.6)", by_round(500, name, "echo"), GATE_ECHO),
+        gated(ids[3], f"own time p50: article / {ours} (stretch 8)", own_ratios, GATE_OWN),
     ]
-    rows[2]["is_limit"] = True
-    percentiles = {
-        name: {f"p{per_mille / 10:g}_ns": round(value) for per_mille, value in by.items()}
-        for name, by in middle.items()
-    }
-    return {"name": "tick_to_order", "rounds": ROUNDS, "count": COUNT, "median_of_rounds": percentiles, "rows": rows}
+    made[2]["is_limit"] = True
+    return made
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from agent.core.events.control import (
     RunStarted,
 )
 from agent.core.step import Core
+from agent.engine.collector import quiet_collector
+from agent.engine.crash import record_crash
 from agent.engine.guarded import GuardPlan, guarded
 from agent.engine.traders import StrategyTrader
 from agent.engine.venue_result import VenueResult, result_of, sums
@@ -165,7 +167,8 @@ async def run_venue(
 ) -> tuple[VenueResult, Stages]:
     """Trade until the time is over, the task is cancelled or the core halts. `meanwhile` runs beside it.
 
-    Raises Halted while the guard's latch is set, SetupError where guard, journal or venue cannot be had.
+    Raises Halted while the guard's latch is set, SetupError where guard, journal or venue cannot be had, and whatever
+    broke the core: then no good-bye was said, so the guard stops what is left, and this process where it stays.
     """
     recovered = recover(asked.folder, make_core)
     core = _core_of(recovered.machine, asked)
@@ -209,7 +212,7 @@ async def run_venue(
                 when_synced=journal.when_synced if asked.journal.durability is Durability.POWER else None,
                 say=say,
             )
-            ears.take = shell.take
+            ears.take = shell.tell
             protocol = PurpleFleaProtocol(asked.access.options)
             client = PurpleFleaClient(
                 protocol,
@@ -227,12 +230,23 @@ async def run_venue(
             shell.take(RunStarted(run_epoch=journal.run_epoch, is_reset=guard.must_reduce))
             shell.start()
             try:
-                was_cancelled = await _trade(shell, client, traders, asked, meanwhile)
+                with quiet_collector():
+                    was_cancelled = await _trade(shell, client, traders, asked, meanwhile)
             finally:
                 shell.close()
-                # No beat comes any more, and closing the journal may take longer than the guard waits for one.
-                await guard.leave()
-            journal.close(state=core.state() if shell.stepper.broken is None else None)
+                broken = shell.stepper.broken
+                if broken is None:
+                    # No beat comes any more, and closing the journal may take longer than the guard waits for one.
+                    await guard.leave()
+                else:
+                    path = record_crash(
+                        asked.folder, broken, run=asked.run, sequence=journal.sequence, wall_ns=clock.wall_ns()
+                    )
+                    say(f"STOPPED by {type(broken).__name__}: the guard cancels what is left; see {path}")
+                    guard.abandon()
+            if broken is not None:
+                raise broken
+            journal.close(state=core.state())
     finally:
         journal.close()
     seconds = (clock.monotonic_ns() - started_ns) / 1e9

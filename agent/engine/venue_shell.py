@@ -94,7 +94,7 @@ class VenueShell:
         self.stopped: Stop | None = None
         self.on_stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._timers = Timers(self._loop, clock, lambda name: self.take(TimerFired(name)))
+        self._timers = Timers(self._loop, clock, lambda name: self.tell(TimerFired(name)))
         self._traders = tuple(traders)
         self._watcher = watcher
         self._when_synced = when_synced
@@ -102,6 +102,10 @@ class VenueShell:
         """Effects that wait for their record, or behind one that does."""
         self._say = say
         self._beating: asyncio.TimerHandle | None = None
+
+    def join(self, trader: Trader) -> None:
+        """One more strategy at work; it hears of events from the next one on."""
+        self._traders = (*self._traders, trader)
 
     def start(self) -> None:
         """Begin to beat."""
@@ -117,28 +121,41 @@ class VenueShell:
     def on_events(self, events: list[Event], stamp: Stamp) -> None:
         """The client's: what one frame came to."""
         for event in events:
-            self.take(event)
+            self.tell(event)
+
+    def tell(self, event: Event) -> None:
+        """The same as `take`, for callbacks: a failure was acted on where it came up, and the loop has no use for it."""
+        if self.stepper.broken is None:
+            try:
+                self.take(event)
+            except BaseException:
+                if self.stepper.broken is None:
+                    raise
 
     def take(self, event: Event) -> None:
-        """Step one event, then let the strategies look."""
+        """Step one event, then let the strategies look. Raises what made the core stop, and CoreStopped afterwards."""
         self.stepper.take(event)
         if type(event) is Fill:
             self.fills.setdefault((event.symbol, event.trade_id), event)
             if len(self.fills) > KEPT_FILLS:
                 del self.fills[next(iter(self.fills))]
-        for trader in self._traders:
-            for wish in trader.on_event(event, self.core, self.stepper.last):
-                self.stepper.take(wish)
+        try:
+            for trader in self._traders:
+                for wish in trader.on_event(event, self.core, self.stepper.last):
+                    self.stepper.take(wish)
+        except BaseException as error:
+            self.stepper.fail(error)  # what a strategy believes is suspect as well, and its orders are at the venue
+            raise
 
     # Inside
 
     def _beat(self) -> None:
         self._beating = self._loop.call_later(BEAT_S, self._beat)
-        self.take(TimerFired("beat"))
-        if self._watcher is not None:
+        self.tell(TimerFired("beat"))
+        if self._watcher is not None and self.stepper.broken is None:
             told = self._watcher.beat(self.core, self.stepper.last)
             if told is not None:
-                self.take(told)
+                self.tell(told)
 
     def _act(self, effect: Effect, stamp: Stamp) -> None:
         kind = type(effect)
@@ -178,7 +195,7 @@ class VenueShell:
         """The record of the effect survives a loss of power now, or never will."""
         self._held -= 1
         if failure is not None:
-            self._on_broken(failure)
+            self.stepper.fail(failure)
         elif self.stepper.broken is None:
             self._send(effect, stamp)
 
