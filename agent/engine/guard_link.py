@@ -50,6 +50,7 @@ class GuardLink:
         self._beats = 0
         self._pulses = 0
         self._is_over = False
+        self.is_abandoned = False
         self.is_armed = bool(welcome.flags & wire.IS_ARMED)
         self.must_reduce = bool(welcome.flags & wire.MUST_REDUCE)
         self.beat_deadline_ms = welcome.beat_deadline_ms
@@ -130,6 +131,16 @@ class GuardLink:
             return
         self._send(wire.encode_bye(run_epoch=self._run_epoch, seq=self._beats + 1, key=self._key))
         self._end()
+
+    def abandon(self) -> None:
+        """The core is broken: no beat and no good-bye. The guard stops what is left, this process first.
+
+        The socket stays open until the process ends, or the guard tires of waiting for a beat.
+        """
+        if not self._is_over:
+            self._is_over = self.is_abandoned = True
+            self.is_armed = False
+            self._loop.remove_reader(self._connection.fileno())
 
     def _send(self, message: bytes) -> None:
         try:

@@ -139,7 +139,7 @@ async def guarded(
         yield link
     finally:
         await link.leave()
-        if process is not None:
+        if process is not None and not link.is_abandoned:
             await _ended(process, LEAVE_TIMEOUT_S)
 
 
