@@ -3,6 +3,9 @@
 Theory of operation. Whatever comes in is queued; one `take` runs until the queue is empty, so an effect that causes an
 event at once (a send that failed, a strategy's answer) never steps the core from inside a step. An exception of the core
 or of the journal ends everything: the state is suspect, nothing more is stepped, and `on_broken` closes the way out hard.
+
+A wall clock that was set is noticed here, since nothing else sees both clocks with every event: the core hears of it
+before the event that came with it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Protocol
 
 from agent.core.effects import Effect
 from agent.core.events import Event, Stamp
+from agent.core.events.control import ClockStepped
 from agent.errors import AgentError
 from agent.ports.clock import Clock
 
@@ -58,6 +62,8 @@ class Stepper:
         self._waiting: deque[Event] = deque()
         self._is_stepping = False
         self._wall_ns = 0
+        self._offset_ns: int | None = None
+        """Wall clock less monotonic clock at the last event."""
         self.broken: BaseException | None = None
         self.last = Stamp(0, 0, 0)
         """The last stepped event's; what a question asked now can prove begins behind it."""
@@ -79,17 +85,27 @@ class Stepper:
             while self._waiting:
                 self._step(self._waiting.popleft())
         except BaseException as error:
-            self.broken = error
-            self._waiting.clear()
-            self._on_broken(error)
+            self.fail(error)
             raise
         finally:
             self._is_stepping = False
 
+    def fail(self, error: BaseException) -> None:
+        """Something that decides has failed: nothing is stepped any more. The first failure counts."""
+        self._waiting.clear()
+        if self.broken is None:
+            self.broken = error
+            self._on_broken(error)
+
     def _step(self, event: Event) -> None:
-        monotonic_ns = self._clock.monotonic_ns()
+        monotonic_ns, shown_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
+        offset_ns = shown_ns - monotonic_ns
+        before_ns, self._offset_ns = self._offset_ns, offset_ns
+        if before_ns is not None and not -CLOCK_STEP_NS <= offset_ns - before_ns <= CLOCK_STEP_NS:
+            self._waiting.appendleft(event)
+            event = ClockStepped(offset_ns - before_ns)
         # An earlier instant than the last is a clock that was set back: time may stand, it never runs backwards.
-        wall_ns = self._wall_ns = max(self._wall_ns, self._clock.wall_ns())
+        wall_ns = self._wall_ns = max(self._wall_ns, shown_ns)
         sequence = self._journal.event(event, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
         stamp = self.last = Stamp(sequence, monotonic_ns, wall_ns)
         effects = self._core.step(event, stamp)

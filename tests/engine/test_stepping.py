@@ -10,8 +10,8 @@ import pytest
 from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer
 from agent.core.events import Event, Stamp
-from agent.core.events.control import TimerFired
-from agent.engine.stepping import CoreStopped, Stepper
+from agent.core.events.control import ClockStepped, TimerFired
+from agent.engine.stepping import CLOCK_STEP_NS, CoreStopped, Stepper
 from agent.engine.timers import Timers
 
 
@@ -38,17 +38,16 @@ class Trace:
         self.fails_on = ""
 
     def event(self, event: Event, *, monotonic_ns: int, wall_ns: int) -> int:
-        assert isinstance(event, TimerFired)
-        self.calls.append(("event", event.name))
+        self.calls.append(("event", name_of(event)))
         return len(self.calls)
 
     def step(self, event: Event, stamp: Stamp) -> tuple[Effect, ...]:
-        assert isinstance(event, TimerFired)
-        if event.name == self.fails_on:
+        name = name_of(event)
+        if name == self.fails_on:
             raise ZeroDivisionError("planted")
         self.stamps.append(stamp)
-        self.calls.append(("step", event.name))
-        return self.answers.get(event.name, ())
+        self.calls.append(("step", name))
+        return self.answers.get(name, ())
 
     def effects(self, effects: tuple[Effect, ...], *, monotonic_ns: int, wall_ns: int) -> None:
         self.calls.append(("effects", str(len(effects))))
@@ -57,6 +56,13 @@ class Trace:
         assert isinstance(effect, Alarm)
         self.calls.append(("act", effect.subject))
         self.follow_up()
+
+
+def name_of(event: Event) -> str:
+    if isinstance(event, ClockStepped):
+        return f"clock {event.by_ns}"
+    assert isinstance(event, TimerFired)
+    return event.name
 
 
 def alarm(subject: str) -> Alarm:
@@ -103,6 +109,21 @@ def test_a_clock_that_is_set_back_stands_still() -> None:
     stepper.take(TimerFired("b"))
     assert [stamp.wall_ns for stamp in trace.stamps] == [1_000, 1_000]
     assert stepper.last == trace.stamps[-1]
+
+
+@pytest.mark.parametrize("by_ns", [CLOCK_STEP_NS + 1, -CLOCK_STEP_NS - 1])
+def test_a_wall_clock_that_was_set_is_told_before_what_came_with_it(by_ns: int) -> None:
+    trace, clock = Trace({}), ScriptedClock()
+    clock.wall = 10 * CLOCK_STEP_NS
+    stepper = stepper_of(trace, clock, [])
+    stepper.take(TimerFired("a"))
+    clock.monotonic += 7
+    clock.wall += 7 + by_ns
+    stepper.take(TimerFired("b"))
+    clock.monotonic += 3 * CLOCK_STEP_NS
+    clock.wall += 3 * CLOCK_STEP_NS + CLOCK_STEP_NS
+    stepper.take(TimerFired("c"))
+    assert [call for kind, call in trace.calls if kind == "step"] == ["a", f"clock {by_ns}", "b", "c"]
 
 
 def test_after_a_failure_nothing_is_stepped() -> None:

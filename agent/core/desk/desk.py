@@ -38,6 +38,7 @@ from agent.core.events.orders import (
     AmendRequested,
     Canceled,
     CancelRequested,
+    ClockOffset,
     FenceDone,
     Fill,
     Flow,
@@ -114,6 +115,7 @@ class OrderDesk:
             StrategyAlive: self._on_strategy_alive,
             OperatorCommand: self._on_operator,
             ClockStepped: self._on_clock_step,
+            ClockOffset: self._on_clock_offset,
             Flow: self._settling.flowed,
             OrderAck: self._on_execution,
             Fill: self._on_execution,
@@ -351,7 +353,16 @@ class OrderDesk:
 
     def _on_clock_step(self, event: ClockStepped, stamp: Stamp, out: Outcome) -> None:
         self.signals.clock_stepped(stamp)
+        self.orders.clock_stepped(event.by_ns, stamp)
         self._arm_signals(out)
+
+    def _on_clock_offset(self, event: ClockOffset, stamp: Stamp, out: Outcome) -> None:
+        """The venue's clock is the second source: where it agrees with ours, a step of ours was a correction."""
+        self._on_evidence(event, stamp, out)
+        if self._standing.clock_problem and not self.session.state.is_clock_off:
+            detail = f"the venue agrees; it was: {self._standing.clock_problem}"
+            out.effects.append(Alarm("notice", "CLOCK_AGREED", "clock", detail))
+            self._standing.clock_problem = ""
 
     def _on_operator(self, event: OperatorCommand, stamp: Stamp, out: Outcome) -> None:
         breakers = self.state.breakers

@@ -52,6 +52,9 @@ def place(machine: Machine, order: Order, stamp: Stamp, out: Outcome, _: Argumen
     order.placed_seq = stamp.seq
     order.placed_epoch = state.epoch
     order.placed_ns = stamp.monotonic_ns
+    wall_ns = stamp.wall_ns
+    if state.wall_base_ns is not None:
+        wall_ns = min(wall_ns, stamp.monotonic_ns + state.wall_base_ns)
     out.effects.append(
         Place(
             client_order_id=order.client_order_id,
@@ -61,7 +64,7 @@ def place(machine: Machine, order: Order, stamp: Stamp, out: Outcome, _: Argumen
             lots=order.total_lots,
             price_ticks=order.price_ticks,
             is_reduce_only=order.is_reduce_only,
-            expire_ns=stamp.wall_ns + state.server_offset_ns + machine.times.expire_ns,
+            expire_ns=wall_ns + state.server_offset_ns + machine.times.expire_ns,
             epoch=state.epoch,
         )
     )

@@ -59,6 +59,7 @@ class Machine:
         for time waits anew.
         """
         self.state.run_epoch, self.state.next_counter = run_epoch, 0
+        self.state.wall_base_ns = None
         self.ids = IdSource(run_epoch)
         now_ns = stamp.monotonic_ns
         for name, order in self.state.live.items():

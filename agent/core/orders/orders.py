@@ -166,6 +166,14 @@ class OwnOrders:
         if client_order_id not in self.state.allowed:
             self.state.allowed.append(client_order_id)
 
+    def clock_stepped(self, by_ns: int, stamp: Stamp) -> None:
+        """The wall clock was set. Stamps never go back, so a clock that was set back is followed here for deadlines."""
+        state = self.state
+        if state.wall_base_ns is not None:
+            state.wall_base_ns += by_ns
+        elif by_ns < 0:
+            state.wall_base_ns = stamp.wall_ns - stamp.monotonic_ns + by_ns
+
     # What comes from outside
 
     def apply(self, event: OrderEvent, stamp: Stamp, out: Outcome | None = None) -> Outcome:

@@ -82,6 +82,8 @@ class OrdersState(msgspec.Struct, kw_only=True):
     is_live: bool = False
     """Reconciled: orders may go out."""
     server_offset_ns: int = 0
+    wall_base_ns: int | None = None
+    """Wall clock less monotonic clock, rounded down, after a wall clock that was set back in this run; else the stamps'."""
     is_started: bool = False
     """The account's executions are followed from some sequence on."""
     cursor: int = 0

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -22,18 +22,28 @@ from agent.core.effects.control import ArmTimer, DisarmTimer
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
 from agent.core.events.control import ClockAgreed, RunStarted, TimerFired
-from agent.core.orders.order import Order
 from agent.devnet.virtual.clock import VirtualClock
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.faults import Faults
 from agent.devnet.virtual.link import NS_PER_MS, End
 from agent.devnet.virtual.network import Refused, VirtualNetwork
 from agent.devnet.virtual.profile import Profile
-from agent.devnet.virtual.schedule import Appointment, Schedule
+from agent.devnet.virtual.schedule import Schedule
+from agent.devnet.virtual.seams import (
+    Brain,
+    DyingLog,
+    LoopOfTimers,
+    PowerLost,
+    ProcessDied,
+    Program,
+    Started,
+    WatchedBrain,
+    Witness,
+)
 from agent.devnet.virtual.venue import Hello, Ping, Pong, Question, Venue
 from agent.engine.stepping import CLOCK_STEP_NS, Stepper
 from agent.engine.timers import Timers
-from agent.journal.writer import NEEDS_SYNC, JournalWriter
+from agent.journal.writer import NEEDS_SYNC
 
 NS_PER_S = 1_000_000_000
 VENUE_URL = "wss://venue.test/ws"
@@ -58,98 +68,6 @@ ORDERS: dict[type, Literal["place", "cancel", "amend"]] = {
 }
 
 
-class ProcessDied(BaseException):
-    """The process is killed here; no handler of the agent may take it."""
-
-
-class PowerLost(ProcessDied):
-    """The machine goes off here."""
-
-    def __init__(self) -> None:
-        super().__init__("loss of power")
-
-
-class Brain(Protocol):
-    """The core under test, as the host needs it."""
-
-    def step(self, event: Event, stamp: Stamp) -> tuple[Effect, ...]: ...
-
-
-class Witness(Protocol):
-    """Who watches the process from outside."""
-
-    def on_started(self) -> None: ...
-    def on_step(self, event: Event, stamp: Stamp, effects: tuple[Effect, ...]) -> None: ...
-    def on_sent(self, effect: Effect) -> None: ...
-    def on_death(self, reason: str) -> None: ...
-    def on_power_lost(self) -> None: ...
-    def on_broken(self, error: BaseException) -> None: ...
-
-
-class Started(Protocol):
-    """A process that has read its journal: its parts, and what the judges ask of its books."""
-
-    @property
-    def brain(self) -> Brain: ...
-    @property
-    def log(self) -> JournalWriter: ...
-    @property
-    def placed_ids(self) -> frozenset[str]:
-        """Ids of every order that the journal says was let out, in the part that was asked for."""
-
-    @property
-    def replayed_hash(self) -> str:
-        """Of the state that the replay ended in; empty where there was nothing to replay."""
-
-    @property
-    def has_cut(self) -> bool:
-        """The journal's end was torn, and was cut off."""
-
-    @property
-    def is_live(self) -> bool: ...
-    @property
-    def is_halted(self) -> bool: ...
-    @property
-    def exec_cursor(self) -> int: ...
-    def live_orders(self) -> Iterator[Order]:
-        """Every order that is not over, or owes fills; oldest first."""
-
-    def order(self, client_order_id: str) -> Order | None: ...
-    def position_lots(self, symbol: str) -> int: ...
-    def cash_atoms(self) -> int: ...
-    def state(self) -> bytes: ...
-
-
-class Program(Protocol):
-    """How the agent starts on a machine. `start` raises agent.errors.SetupError where the disk does not let it."""
-
-    def start(self, disk: VirtualDisk, clock: VirtualClock, profile: Profile, *, above: int = 0) -> Started:
-        """`above`: the record from which on `placed_ids` are wanted."""
-
-
-class _WatchedBrain:
-    """The core, whose steps the witness sees before anything comes of them."""
-
-    def __init__(self, brain: Brain, witness: Witness) -> None:
-        self._step = brain.step
-        self._saw = witness.on_step
-
-    def step(self, event: Event, stamp: Stamp) -> tuple[Effect, ...]:
-        effects = self._step(event, stamp)
-        self._saw(event, stamp, effects)
-        return effects
-
-
-class _LoopOfTimers:
-    """As much of an event loop as the agent's timers use."""
-
-    def __init__(self, schedule: Schedule) -> None:
-        self._schedule = schedule
-
-    def call_later(self, delay_s: float, call: Callable[..., object], *args: Any) -> Appointment:
-        return self._schedule.at(self._schedule.now_ns + round(delay_s * NS_PER_S), call, *args)
-
-
 class _Connection:
     """One connection, so that what an old one still says is told apart."""
 
@@ -163,25 +81,6 @@ class _Connection:
 
     def on_close(self, code: int | None, reason: str) -> None:
         self._host.on_close(self, reason)
-
-
-class _DyingLog:
-    """The journal, at whose calls the process may be killed."""
-
-    def __init__(self, log: JournalWriter, die: Callable[[str], None]) -> None:
-        self._log = log
-        self._die = die
-
-    def event(self, event: Event, *, monotonic_ns: int, wall_ns: int) -> int:
-        self._die("before the event's record")
-        sequence = self._log.event(event, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
-        self._die("behind the event's record")
-        return sequence
-
-    def effects(self, effects: tuple[Effect, ...], *, monotonic_ns: int, wall_ns: int) -> None:
-        self._die("before the effects' record")
-        self._log.effects(effects, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
-        self._die("behind the effects' record")
 
 
 class Host:
@@ -232,13 +131,13 @@ class Host:
         self._witness.on_started()
         self._read_up_to = started.log.sequence
         self.stepper = Stepper(
-            _WatchedBrain(started.brain, self._witness),
-            _DyingLog(started.log, self._maybe_die),
+            WatchedBrain(started.brain, self._witness),
+            DyingLog(started.log, self._maybe_die),
             self.clock,
             act=self._act,
             on_broken=self._on_broken,
         )
-        loop = cast(asyncio.AbstractEventLoop, _LoopOfTimers(self._schedule))
+        loop = cast(asyncio.AbstractEventLoop, LoopOfTimers(self._schedule))
         self._timers = Timers(loop, self.clock, lambda name: self.take(TimerFired(name)))
         self.is_running = True
         self.is_forbidden = False

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from agent.core.effects.control import Alarm, ModeChanged, Stop
-from agent.core.effects.orders import CancelAll
-from agent.core.events.control import GuardPulse, HaltAsked, OperatorCommand, RunStarted
+from agent.core.effects.orders import CancelAll, Place
+from agent.core.events.control import ClockStepped, GuardPulse, HaltAsked, OperatorCommand, RunStarted
 from agent.core.events.market import InstrumentDefined
 from agent.core.events.orders import (
     AccountSnapshot,
     Asked,
     Balance,
+    ClockOffset,
     FenceDone,
     Flow,
     OpenOrders,
@@ -27,6 +28,7 @@ from tests.core.desk.account import (
     MILLISECOND_NS,
     SECOND_NS,
     SETTINGS,
+    START_NS,
     SYMBOL,
     Played,
     of,
@@ -140,3 +142,16 @@ def test_money_of_which_nobody_knows_the_price_halts() -> None:
     played = Played().live()
     effects = played.step(Flow(kind="deposit", currency="OTHER", atoms=1, flow_id="o1"))
     assert any(change.by == "valuation" and change.mode == "HALTED" for change in of(ModeChanged, effects))
+
+
+def test_a_clock_that_was_set_lets_only_reducing_out_until_the_venue_agrees() -> None:
+    played = Played().live()
+    played.step(ClockStepped(-3_600 * SECOND_NS))
+    played.book()
+    assert refusal(played.request()) == "R_REDUCE_ONLY"
+    played.step(ClockOffset(300 * MILLISECOND_NS, MILLISECOND_NS))
+    assert refusal(played.request()) == "R_REDUCE_ONLY"
+    assert only(Alarm, played.step(ClockOffset(20 * MILLISECOND_NS, MILLISECOND_NS))).code == "CLOCK_AGREED"
+    place = only(Place, played.request())
+    hour_ahead = START_NS + played.now_ns  # stamps never go back; the venue agrees with the clock as it is now
+    assert place.expire_ns <= hour_ahead - 3_600 * SECOND_NS + 20 * MILLISECOND_NS + SECOND_NS
