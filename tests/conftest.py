@@ -40,6 +40,13 @@ def recursion_limit() -> None:
 
 
 @pytest.fixture(scope="session")
+def at_leisure(pytestconfig: pytest.Config) -> None:
+    """For what takes many minutes: runs where slow tests were asked for by name (`make soak`), skips elsewhere."""
+    if pytestconfig.getoption("markexpr") != "slow":
+        pytest.skip("many minutes: `make soak`, or pytest -m slow")
+
+
+@pytest.fixture(scope="session")
 def vectors() -> Path:
     """The folder of test vectors by subject."""
     return _folder("vectors")

@@ -17,7 +17,14 @@ CANCEL_WITHIN_S = 1.0
 SILENCE_AFTER_S = 2.0
 """The promise: nothing is accepted any more two seconds after the fault."""
 
-TRIALS = [0, 1, *(pytest.param(number, marks=pytest.mark.slow) for number in range(2, 100))]
+TRIALS = [
+    0,
+    1,
+    *(
+        pytest.param(number, marks=[pytest.mark.slow, pytest.mark.usefixtures("at_leisure")])
+        for number in range(2, 100)
+    ),
+]
 """Two by default; a hundred where slow tests run."""
 
 SetStage = Callable[..., Stage]

@@ -8,8 +8,9 @@ import pytest
 from agent.devnet.virtual.campaign import find_bug, run_seeds, scenario_of
 from agent.devnet.virtual.planted import BUGS, planted
 from agent.devnet.virtual.program import AgentProgram
+from agent.devnet.virtual.scenario import Scenario
 from agent.devnet.virtual.shrink import regression_test, shrink
-from agent.devnet.virtual.world import Scenario, World
+from agent.devnet.virtual.world import World
 
 SEEDS = 200
 QUICK = ("live-at-hello", "ids-begin-anew", "fill-applied-twice", "day-begins-at-restart", "old-book-traded")
