@@ -25,6 +25,15 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes many minutes runs where slow tests were asked for by name (`make soak`), and skips elsewhere."""
+    if config.getoption("markexpr") != "slow":
+        skip = pytest.mark.skip(reason="many minutes: `make soak`, or pytest -m slow")
+        for item in items:
+            if item.get_closest_marker("leisure") is not None:
+                item.add_marker(skip)
+
+
 def data_root() -> Path:
     """`MEV_AGENT_TEST_DATA`, else `../shared` beside the checkout."""
     return Path(os.environ.get("MEV_AGENT_TEST_DATA", REPOSITORY.parent / "shared"))

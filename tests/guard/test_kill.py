@@ -20,10 +20,7 @@ SILENCE_AFTER_S = 2.0
 TRIALS = [
     0,
     1,
-    *(
-        pytest.param(number, marks=[pytest.mark.slow, pytest.mark.usefixtures("at_leisure")])
-        for number in range(2, 100)
-    ),
+    *(pytest.param(number, marks=[pytest.mark.slow, pytest.mark.leisure]) for number in range(2, 100)),
 ]
 """Two by default; a hundred where slow tests run."""
 

@@ -56,9 +56,7 @@ def test_the_agents_network_is_cut(set_stage: SetStage) -> None:
     proxy.close()
 
 
-@pytest.mark.parametrize(
-    "lives_s", [2.0, pytest.param(60.0, marks=[pytest.mark.slow, pytest.mark.usefixtures("at_leisure")])]
-)
+@pytest.mark.parametrize("lives_s", [2.0, pytest.param(60.0, marks=[pytest.mark.slow, pytest.mark.leisure])])
 def test_a_venue_that_keeps_deleted_keys_alive(set_stage: SetStage, lives_s: float) -> None:
     stage = set_stage()
     stage.venue.deleted_keys_live_s = lives_s

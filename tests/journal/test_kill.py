@@ -195,7 +195,7 @@ def test_fifteen_kills_at_random_instants_lose_nothing(tmp_path: Path) -> None:
     kill_at_random(tmp_path, 15, random.Random())
 
 
-@pytest.mark.usefixtures("at_leisure")
+@pytest.mark.leisure
 @pytest.mark.slow
 def test_a_thousand_kills_at_random_instants_lose_nothing(tmp_path: Path) -> None:
     rng = random.Random()
@@ -223,7 +223,7 @@ def test_a_kill_before_any_operation_on_the_disk_loses_nothing(tmp_path: Path) -
     assert operations_until_done(tmp_path, 4, 200, 1) > 20
 
 
-@pytest.mark.usefixtures("at_leisure")
+@pytest.mark.leisure
 @pytest.mark.slow
 def test_a_kill_before_operations_of_a_long_run_loses_nothing(tmp_path: Path) -> None:
     assert operations_until_done(tmp_path, 400, 5000, 7) > 600

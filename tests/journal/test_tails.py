@@ -80,9 +80,7 @@ def test_the_next_run_writes_down_what_was_cut() -> None:
     assert b'"kept_in":"0000000001.mvj.torn"' in records[-1].payload
 
 
-@pytest.mark.parametrize(
-    "stride", [61, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.usefixtures("at_leisure")])]
-)
+@pytest.mark.parametrize("stride", [61, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.leisure])])
 def test_no_flipped_bit_in_any_segment_loads_silently(stride: int) -> None:
     disk = written(170, is_closed=True)
     records, reader = read(disk)

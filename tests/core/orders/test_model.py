@@ -45,7 +45,7 @@ def test_no_law_breaks(name: str) -> None:
     assert_holds(PLAIN[name])
 
 
-@pytest.mark.usefixtures("at_leisure")
+@pytest.mark.leisure
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DEEP)
 def test_no_law_breaks_in_a_larger_world(name: str) -> None:

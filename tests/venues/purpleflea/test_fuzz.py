@@ -204,7 +204,7 @@ def test_frames_with_any_value_in_any_field_are_events_or_one_counted_frame(seed
         judge(fresh(is_article=is_article), json.dumps(frame).encode())
 
 
-@pytest.mark.usefixtures("at_leisure")
+@pytest.mark.leisure
 @pytest.mark.slow
 def test_many_mutated_frames() -> None:
     draw = random.Random(99)

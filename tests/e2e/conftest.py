@@ -1,3 +1,0 @@
-"""What the end-to-end tests share."""
-
-from __future__ import annotations
