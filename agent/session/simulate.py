@@ -18,9 +18,10 @@ from agent.devnet.virtual.oracles import LAWS
 from agent.devnet.virtual.planted import BUGS, planted
 from agent.devnet.virtual.profile import Name
 from agent.devnet.virtual.program import AgentProgram
+from agent.devnet.virtual.scenario import Outcome
 from agent.devnet.virtual.shrink import regression_test, shrink
 from agent.devnet.virtual.wire_world import WireWorld
-from agent.devnet.virtual.world import Outcome, World
+from agent.devnet.virtual.world import World
 from agent.errors import UsageError
 from agent.journal.code import code_hash
 from agent.requests import Answer, Say, SimulateRequest

@@ -20,6 +20,9 @@ NS_PER_S = 1_000_000_000
 BLOW_NS = 100_000_000
 """Once in this time each blow of fate has its chance."""
 LOTS_MAX = 450
+HASTE = 0.15
+HASTE_NS = 30_000_000
+"""A share of the orders is not wanted any more within this."""
 SYMBOLS = (BTC.symbol, ETH.symbol)
 BLOWS = (
     "venue.restart", "venue.bust", "venue.phantom_fill", "venue.ghost_login", "market.silence", "market.gap",
@@ -42,7 +45,7 @@ class PlaceAction(msgspec.Struct, frozen=True, tag="place", kw_only=True):
 
 
 class CancelAction(msgspec.Struct, frozen=True, tag="cancel", kw_only=True):
-    """The `nth` oldest live order shall go."""
+    """The `nth` oldest live order shall go; -1 is the youngest, which may not even be acknowledged yet."""
 
     at_ns: int
     nth: int
@@ -132,8 +135,10 @@ def _wishes(stream: random.Random, streams: Streams, profile: Profile, until_ns:
             lots = lots_left.take(symbol, side)
             if lots is not None:
                 wishes.append(_place(stream, at_ns, symbol, side, lots))
+            if stream.random() < HASTE:
+                wishes.append(CancelAction(at_ns=at_ns + stream.randint(0, HASTE_NS), nth=-1))
         elif kind < 0.75:
-            wishes.append(CancelAction(at_ns=at_ns, nth=stream.randrange(4)))
+            wishes.append(CancelAction(at_ns=at_ns, nth=stream.randint(-2, 4)))
         elif kind < 0.87:
             wishes.append(
                 AmendAction(

@@ -9,11 +9,12 @@ import msgspec
 
 from agent.devnet.virtual.actions import draw_actions
 from agent.devnet.virtual.faults import BY_NAME
-from agent.devnet.virtual.host import Program
 from agent.devnet.virtual.planted import planted
 from agent.devnet.virtual.profile import Name, draw
 from agent.devnet.virtual.randomness import Streams
-from agent.devnet.virtual.world import ACTIVE_NS, Outcome, Scenario, World
+from agent.devnet.virtual.scenario import Outcome, Scenario
+from agent.devnet.virtual.seams import Program
+from agent.devnet.virtual.world import ACTIVE_NS, World
 
 
 class Campaign(msgspec.Struct, kw_only=True):

@@ -22,7 +22,7 @@ from agent.core.events.market import BookDelta, BookSnapshot, BookStale, MarketT
 from agent.core.events.orders import SessionDown
 from agent.core.orders.table import FINAL, OrderState
 from agent.devnet.virtual.duties import Duties
-from agent.devnet.virtual.venue import DEPOSIT_ATOMS
+from agent.devnet.virtual.venue_books import DEPOSIT_ATOMS
 from agent.errors import SetupError
 from agent.journal.errors import CorruptJournal, Diverged, JournalFailed
 from agent.journal.snapshots import hash_state

@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from agent.devnet.virtual.host import Program
 from agent.devnet.virtual.link import NS_PER_MS
-from agent.devnet.virtual.world import ACTIVE_NS, Outcome, Scenario, World
+from agent.devnet.virtual.scenario import Outcome, Scenario
+from agent.devnet.virtual.seams import Program
+from agent.devnet.virtual.world import ACTIVE_NS, World
 
 RUNS_MAX = 400
 GIVE_UP_BEHIND_NS = 2_000 * NS_PER_MS

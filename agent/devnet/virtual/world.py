@@ -18,23 +18,23 @@ from agent.core.effects import orders as requests
 from agent.core.effects.control import Stop
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
-from agent.core.events.control import GuardGone, GuardPulse, OperatorCommand, StrategyAlive, TimerFired
-from agent.core.events.market import BookDelta, BookSnapshot, BookStale, MarketTick, SignalIn
-from agent.core.instruments import OrderType, Side
-from agent.devnet.virtual import actions as act
+from agent.core.events.control import GuardPulse, OperatorCommand, StrategyAlive, TimerFired
+from agent.core.events.market import BookDelta, MarketTick
 from agent.devnet.virtual.clock import Timeline, VirtualClock
 from agent.devnet.virtual.disk import VirtualDisk
-from agent.devnet.virtual.faults import PPM, Faults
-from agent.devnet.virtual.host import VENUE_URL, Host, Program
+from agent.devnet.virtual.fate import PULSE_NS, STRATEGIES, Fate
+from agent.devnet.virtual.faults import Faults
+from agent.devnet.virtual.host import VENUE_URL, Host
 from agent.devnet.virtual.ledger import Ledger
 from agent.devnet.virtual.link import NS_PER_MS, Latency
 from agent.devnet.virtual.market import BTC, ETH, Market
 from agent.devnet.virtual.network import VirtualNetwork
 from agent.devnet.virtual.oracles import Oracles, Violation
-from agent.devnet.virtual.profile import PRODUCER, Profile
 from agent.devnet.virtual.randomness import Streams
+from agent.devnet.virtual.scenario import Finding, Outcome, Scenario, limits_of
 from agent.devnet.virtual.schedule import HeapSchedule
-from agent.devnet.virtual.venue import DEPOSIT_ATOMS, Venue
+from agent.devnet.virtual.seams import Program
+from agent.devnet.virtual.venue import Venue
 from agent.errors import SetupError
 from agent.journal.errors import JournalFailed
 
@@ -44,10 +44,7 @@ SETTLE_NS = 90 * NS_PER_S
 """Within so long behind the last fault everything must be settled."""
 LOOK_NS = NS_PER_S // 2
 MARKET_NS_MAX = 250 * NS_PER_MS
-PULSE_NS = 200 * NS_PER_MS
 DOWN_NS_MAX = 3 * NS_PER_S
-FLOOD = 40
-"""Signals at once."""
 EVERYDAY = frozenset({BookDelta, MarketTick, GuardPulse, StrategyAlive, TimerFired, events.ClockOffset})
 """Events of which a world is full; a trace has them where they lead to something."""
 WORTH_REACHING: dict[type, str] = {
@@ -61,57 +58,10 @@ WORTH_REACHING: dict[type, str] = {
 """Effects that show that a world came somewhere."""
 RESET_NS = 4 * NS_PER_S
 DISK_BYTES = 64 << 20
-STRATEGIES = tuple(f"strategy-{number}" for number in range(12))
-
-
-class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a world is made of. Two worlds of one scenario are the same to the last byte."""
-
-    seed: int
-    profile: Profile
-    actions: tuple[act.Action, ...]
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a world went."""
-
-    seed: int
-    violation: Violation | None
-    steps: int
-    virtual_ns: int
-    fired: dict[str, int]
-    """Faults by name, how often each struck."""
-    reached: dict[str, int]
-    """States worth reaching, how often each was."""
-    digest: str
-    """Of every event, its stamp and its effects, in order."""
-
-
-class Finding(BaseException):
-    """An oracle's word; ends the world. No handler of the agent may take it."""
-
-    def __init__(self, violation: Violation) -> None:
-        super().__init__(f"{violation.oracle}: {violation.detail}")
-        self.violation = violation
 
 
 class _GivenUp(BaseException):
     """It is late enough."""
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the world holds the agent to, worked out from its risk profile without its help."""
-
-    orders_per_s: int
-    position_atoms: int
-
-
-RISK: dict[str, tuple[int, int]] = {
-    "conservative": (10, 50_000),
-    "standard": (50, 150_000),
-    "aggressive": (200, 300_000),
-}
-"""Orders a second, and the largest position in ppm of the account's value."""
 
 
 class World:
@@ -139,8 +89,7 @@ class World:
             schedule, VirtualClock(self.timeline), VirtualDisk(faults, streams["disk"], capacity_bytes=DISK_BYTES),
             self.network, self.venue, faults, profile, streams["jitter"], program, self,
         )  # fmt: skip
-        orders_per_s, position_ppm = RISK[profile.risk]
-        self.limits = Limits(orders_per_s=orders_per_s, position_atoms=DEPOSIT_ATOMS * position_ppm // PPM)
+        self.limits = limits_of(profile)
         self.trace: deque[str] = deque(maxlen=kept_steps)
         self.oracles = Oracles(self)
         self.venue.on_accepted = self.oracles.on_accepted
@@ -150,11 +99,11 @@ class World:
         self.is_healed = False
         self._digest = blake2b(digest_size=16)
         self._encode = msgspec.msgpack.Encoder().encode
-        self._quiet_until_ns = dict.fromkeys(self.markets, 0)
-        self._guard_silent_until_ns = 0
-        self._is_guard_gone = False
+        self.quiet_until_ns = dict.fromkeys(self.markets, 0)
+        self.guard_silent_until_ns = 0
+        self.is_guard_gone = False
         self._pulses = 0
-        self._signals: list[SignalIn] = []
+        self._fate = Fate(self)
         self.has_lost_power = False
 
     @property
@@ -194,7 +143,7 @@ class World:
         for market in self.markets.values():
             self._move(market)
         for action in self.scenario.actions:
-            self.schedule.at(action.at_ns, self._carry_out, action)
+            self.schedule.at(action.at_ns, self._fate.carry_out, action)
         self._run_until(ACTIVE_NS)
 
     def _run_until(self, until_ns: int) -> None:
@@ -207,8 +156,8 @@ class World:
         self.faults.calm()
         self.network.calm()
         self.is_healed = True
-        self._quiet_until_ns = dict.fromkeys(self.markets, 0)
-        self._guard_silent_until_ns = 0
+        self.quiet_until_ns = dict.fromkeys(self.markets, 0)
+        self.guard_silent_until_ns = 0
         self.venue.is_up = True
         self.host.disk.capacity_bytes = 1 << 40
         self.host.clock.mend_wall()
@@ -316,7 +265,7 @@ class World:
         market.move()
         self.venue.on_market(market)
         session = self.venue.session
-        if session is None or self.timeline.now_ns < self._quiet_until_ns[market.symbol]:
+        if session is None or self.timeline.now_ns < self.quiet_until_ns[market.symbol]:
             return
         now_ns = self.host.clock.wall_ns()
         session.end.send(
@@ -330,133 +279,7 @@ class World:
 
     def _pulse(self) -> None:
         self.schedule.at(self.timeline.now_ns + PULSE_NS, self._pulse)
-        if self.timeline.now_ns >= self._guard_silent_until_ns and not self._is_guard_gone:
+        if self.timeline.now_ns >= self.guard_silent_until_ns and not self.is_guard_gone:
             self.host.take(GuardPulse(is_armed=True))
         self._pulses += 1
         self.host.take(StrategyAlive(STRATEGIES[self._pulses % len(STRATEGIES)]))
-
-    def _carry_out(self, action: act.Action) -> None:
-        if self.is_healed:
-            return
-        match action:
-            case act.PlaceAction():
-                self._wish(action)
-            case act.CancelAction():
-                order = self.oracles.nth_live(action.nth)
-                if order is not None:
-                    self.host.take(events.CancelRequested(order))
-            case act.AmendAction():
-                self._amend(action)
-            case act.SignalAction():
-                self._signal(action)
-            case act.CancelEverything():
-                self.host.take(OperatorCommand(action="cancel_all", reason="the workload wishes it"))
-            case act.Blow():
-                self._strike(action)
-
-    def _wish(self, wish: act.PlaceAction) -> None:
-        if not self.host.is_running:
-            return
-        decision = self.ledger.decide((wish.symbol, wish.side, wish.lots))
-        self.host.take(
-            events.PlaceRequested(
-                strategy=STRATEGIES[decision.number % len(STRATEGIES)],
-                symbol=wish.symbol,
-                side=wish.side,
-                order_type=wish.order_type,
-                lots=wish.lots,
-                price_ticks=self._price(wish.symbol, wish.side, wish.offset_ticks, wish.order_type),
-                is_reduce_only=wish.is_reduce_only,
-                decided_seq=self.oracles.market_seq,
-            )
-        )
-
-    def _price(self, symbol: str, side: Side, offset_ticks: int, order_type: OrderType | None = None) -> int:
-        market = self.markets[symbol]
-        rests_behind = order_type is OrderType.POST_ONLY
-        touch_ticks = market.touch_ticks(side.opposite if rests_behind else side)
-        return touch_ticks + side.sign * (min(offset_ticks, 0) if rests_behind else offset_ticks)
-
-    def _amend(self, wish: act.AmendAction) -> None:
-        client_order_id = self.oracles.nth_live(wish.nth)
-        order = self.ledger.orders.get(client_order_id or "")
-        if order is not None and not order.is_for_signal:
-            self.host.take(
-                events.AmendRequested(
-                    client_order_id=order.client_order_id, total_lots=max(1, order.total_lots + wish.by_lots),
-                    price_ticks=order.price_ticks + wish.by_ticks,
-                )
-            )  # fmt: skip
-
-    def _signal(self, wish: act.SignalAction) -> None:
-        wall_ns = self.host.clock.wall_ns()
-        is_wild, is_expired = wish.form == "signal.wild", wish.form == "signal.expired"
-        signal = SignalIn(
-            signal_id=f"{wish.number:032x}", producer=PRODUCER, symbol=wish.symbol, side=wish.side,
-            lots=-wish.lots if is_wild else wish.lots, limit_ticks=self._price(wish.symbol, wish.side, wish.offset_ticks),
-            urgency=99 if is_wild else wish.urgency, valid_from_ns=wall_ns,
-            expires_ns=wall_ns + (-1 if is_expired else 2 * NS_PER_S), max_slippage_ppm=5_000,
-            input_seq=self.oracles.market_seq, is_authentic=wish.form != "signal.forged",
-        )  # fmt: skip
-        self._signals.append(signal)
-        if wish.form:
-            self.count(wish.form)
-        if wish.form in ("", "signal.repeat") and self.host.is_running:
-            self.ledger.signal(wish.symbol, wish.side, wish.lots)
-        self.host.take(signal)
-        if wish.form == "signal.repeat":
-            self.host.take(signal)
-
-    def _strike(self, blow: act.Blow) -> None:
-        now_ns, size_ppm = self.timeline.now_ns, blow.size_ppm
-        market = list(self.markets.values())[size_ppm % len(self.markets)]
-        self.count(blow.name)
-        match blow.name:
-            case "venue.restart":
-                self.venue.end_session("restart", is_terminal=False)
-                self.venue.is_up = False
-                self.schedule.at(now_ns + size_ppm * 2_000, setattr, self.venue, "is_up", True)
-            case "venue.bust":
-                self.venue.bust()
-            case "venue.phantom_fill":
-                self.venue.phantom_fill()
-            case "venue.ghost_login":
-                self.venue.ghost_login()
-            case "market.silence":
-                self._quiet_until_ns[market.symbol] = now_ns + size_ppm * 4_000
-            case "market.gap":
-                self.host.take(BookStale(symbol=market.symbol, reason="gap"))
-            case "market.crossed":
-                self._cross(market)
-            case "market.jump":
-                market.mid_ticks += market.mid_ticks * (size_ppm - PPM // 2) // (PPM * 25)
-            case "host.kill":
-                self.host.kill("SIGKILL")
-            case "host.power":
-                self.host.lose_power()
-            case "host.stall":
-                self.host.stall(size_ppm * 3_000)
-            case "host.clock_step":
-                self.host.clock.step_wall((size_ppm - PPM // 2) * 7_200_000)
-            case "host.drift":
-                self.host.clock.drift_wall((size_ppm - PPM // 2) // 1_000)
-            case "guard.silent":
-                self._guard_silent_until_ns = now_ns + 2 * PULSE_NS + size_ppm * (400 if size_ppm % 4 else 2_000)
-            case "guard.gone":
-                self._is_guard_gone = True
-                self.host.take(GuardGone("its socket closed"))
-            case "signal.flood":
-                for number, signal in enumerate(self._signals[-1:] * FLOOD):
-                    self.host.take(
-                        msgspec.structs.replace(signal, signal_id=f"{now_ns + number:032x}", is_authentic=False)
-                    )
-
-    def _cross(self, market: Market) -> None:
-        session = self.venue.session
-        if session is not None:
-            session.end.send(
-                BookSnapshot(
-                    symbol=market.symbol, book_seq=market.book_seq, bids=market.asks[:1], asks=market.bids[:1],
-                    exchange_ns=self.host.clock.wall_ns(),
-                )
-            )  # fmt: skip

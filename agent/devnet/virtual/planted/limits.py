@@ -82,8 +82,8 @@ def _restart_with_a_new_day(self: Breakers, monotonic_ns: int) -> None:
 _on_restart = Breakers.on_restart
 
 
-def _begin_unhalted(self: Standing, *, is_reset: bool) -> None:
-    _begin(self, is_reset=True)
+def _begin_unhalted(self: Standing, *args: Any, **kwargs: Any) -> None:
+    _begin(self, *args, **(kwargs | {"is_reset": True}))
 
 
 _begin = Standing.begin
