@@ -1,4 +1,4 @@
-"""An exception where orders are decided: nothing goes out any more, the guard cancels, and the process says that it failed."""
+"""An exception where orders are decided: nothing goes out any more, the guard cancels, the process says that it failed."""
 
 from __future__ import annotations
 
