@@ -113,7 +113,9 @@ def skipped(why: str) -> dict[str, object]:
 def run() -> dict[str, object]:
     """The adapter with its journal, and the stretch beside each gate."""
     found = compared("ours")
-    return found if "skipped" in found else {**found, "rows": rows(found["by_round"], "ours", ("P1", "P1b", "P2", "P3"))}
+    return (
+        found if "skipped" in found else {**found, "rows": rows(found["by_round"], "ours", ("P1", "P1b", "P2", "P3"))}
+    )
 
 
 def compared(ours: str) -> dict[str, Any]:
