@@ -1,4 +1,4 @@
-"""A desk whose limits nobody reaches and whose every check runs, brought to a live session: what the full core's figures share."""
+"""What the full core's figures share: a desk in a live session, its limits out of reach and all of its checks at work."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-YOUNG = 5_000
-"""Containers made and not yet gone: a collection of so many takes some hundred microseconds."""
-MIDDLE, OLD = 10, 10
+YOUNG = 1_000
+"""Containers made and not yet gone: a collection of so many takes a hundred microseconds."""
+MIDDLE, OLD = 5, 10
 
 
 @contextmanager
