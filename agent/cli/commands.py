@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry("agent.cli.doctor:command", "Check this machine and the configuration.", "Every day"),
     "status": Entry("agent.cli.status:command", "Say what the agent and its guard are doing.", "Every day"),
     "halt": Entry("agent.cli.halt:command", "Stop everything, through the guard.", "Every day"),
+    "tell": Entry("agent.cli.tell:command", "Tell a running agent to pause, resume, cancel or reset.", "Every day"),
     "inspect": Entry(
         "agent.cli.inspect:command",
         "Tell what happened to an opportunity, transaction, bundle or block.",

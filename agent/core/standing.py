@@ -1,8 +1,9 @@
 """What stands above both venues: the halt, the guard, the journal, the clock.
 
-Theory of operation. A halt is for good: no event takes it back, a person starts again through the guard. The guard shows
-that it lives by pulses; one that is late lets only reducing orders out, one that is later still, or a guard that is gone,
-halts. How old a pulse is is asked at each order, and at every beat, so that a silent guard stops an idle agent as well.
+Theory of operation. A halt is for good: only a person takes it back, with a reason, through the guard or at a start. The
+guard shows that it lives by pulses; one that is late lets only reducing orders out, one that is later still, or a guard
+that is gone, halts. How old a pulse is is asked at each order, and at every beat, so that a silent guard stops an idle
+agent as well.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Standing(msgspec.Struct):
         self.heard_ns = now_ns
         self.journal_problem = self.clock_problem = ""
         if is_reset:
-            self.halted_by = self.halt_reason = ""
+            self.reset()
 
     @property
     def is_halted(self) -> bool:
@@ -54,6 +55,10 @@ class Standing(msgspec.Struct):
             return ()
         self.halted_by, self.halt_reason = by, reason
         return (Stop(by, reason),)
+
+    def reset(self) -> None:
+        """A person has said that it may go on."""
+        self.halted_by = self.halt_reason = ""
 
     def on_event(self, event: ControlEvent) -> tuple[Alarm, ...]:
         """What the event changes of journal and clock."""

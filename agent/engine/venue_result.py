@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agent.core.effects.control import Alarm, ModeChanged, Stop
+from agent.core.effects.control import Alarm, ModeChanged
 from agent.core.events.orders import Fill
 from agent.core.instruments import Instrument
 from agent.core.step import Core
@@ -40,6 +40,8 @@ class VenueResult(msgspec.Struct, kw_only=True):
     run_epoch: int
     open_orders: int
     is_cancelled: bool = False
+    problem: str = ""
+    """Why nothing could be traded from the beginning to the end."""
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -85,7 +87,7 @@ def result_of(
     if began.nav_atoms is not None:
         # What was paid in or out meanwhile is no result of the run.
         nav_start_atoms = began.nav_atoms + ended.transfers_atoms - began.transfers_atoms
-    stop = shell.stopped or Stop("", "")
+    standing = core.standing
     held = {f"{source}": f"{hold.mode.words}: {hold.detail}" for source, hold in breakers.holds.items()}
     for symbol, holds in breakers.symbol_holds.items():
         held |= {f"{source} {symbol}": f"{hold.mode.words}: {hold.detail}" for source, hold in holds.items()}
@@ -95,7 +97,7 @@ def result_of(
         seconds=seconds,
         session=desk.session.state.phase.value,
         is_halted=core.is_halted or breakers.is_halted,
-        halt_reason=f"{stop.by}: {stop.reason}" if shell.stopped else "",
+        halt_reason=f"{standing.halted_by}: {standing.halt_reason}" if core.is_halted else "",
         nav_start_atoms=nav_start_atoms,
         nav_atoms=breakers.day_loss.nav_atoms,
         realised_atoms=ended.realised_atoms - began.realised_atoms,

@@ -27,6 +27,7 @@ from agent.core.events.control import (
 )
 from agent.core.step import Core
 from agent.engine.collector import quiet_collector
+from agent.engine.command_box import CommandBox
 from agent.engine.crash import record_crash
 from agent.engine.guarded import GuardPlan, guarded
 from agent.engine.traders import StrategyTrader
@@ -55,6 +56,8 @@ SNAPSHOT_EVERY = 100_000
 """Records between two snapshots: a start reads no more than so many."""
 WIND_DOWN_S = 3.0
 LOOK_S = 0.02
+COMMANDS_S = 0.25
+"""Between two looks for a person's commands."""
 
 
 class VenueAccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,12 +87,24 @@ class VenueRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _GuardEars:
-    """What the guard says becomes events of the core."""
+    """What the guard says becomes events of the core; that it protects nobody is said to a person too."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
         self.take: Callable[[Event], None] = lambda event: None
+        self.was_armed = False
+        """At some time of the run."""
+        self._is_armed: bool | None = None
+        self._folder = folder
+        self._say = say
 
     def on_pulse(self, is_armed: bool) -> None:
+        if is_armed is not self._is_armed:
+            if not is_armed:
+                self._say(f"the guard is not armed, so nothing goes out: `mev-agent status --folder {self._folder}`")
+            elif self._is_armed is not None:
+                self._say("the guard is armed")
+            self._is_armed = is_armed
+            self.was_armed = self.was_armed or is_armed
         self.take(GuardPulse(is_armed))
 
     def on_gone(self, reason: str) -> None:
@@ -187,7 +202,7 @@ async def run_venue(
         settings=asked.journal,
         config_hash=configuration,
     )
-    ears = _GuardEars()
+    ears = _GuardEars(asked.guard.folder, say)
     build = hashlib.blake2b(code_hash() + configuration, digest_size=16).digest()
     started_wall_ns, started_ns = clock.wall_ns(), clock.monotonic_ns()
     try:
@@ -227,11 +242,17 @@ async def run_venue(
             shell.client = client
             watched.heard_ns = lambda: protocol.heard_ns
             began = sums(core)
+            if core.is_halted and not guard.must_reduce:
+                standing = core.standing
+                say(f"HALTED since an earlier run by {standing.halted_by}: {standing.halt_reason}; nothing goes out")
+                say("  a person ends it: `mev-agent tell reset_halt --run FOLDER --reason ...`")
             shell.take(RunStarted(run_epoch=journal.run_epoch, is_reset=guard.must_reduce))
             shell.start()
             try:
                 with quiet_collector():
-                    was_cancelled = await _trade(shell, client, traders, asked, meanwhile)
+                    was_cancelled = await _trade(
+                        shell, client, traders, asked, CommandBox(asked.folder, say), meanwhile
+                    )
             finally:
                 shell.close()
                 broken = shell.stepper.broken
@@ -252,6 +273,10 @@ async def run_venue(
     seconds = (clock.monotonic_ns() - started_ns) / 1e9
     result = result_of(asked.run, core, shell, client, journal, began, started_wall_ns, seconds)
     result.is_cancelled = was_cancelled
+    if not client.connections:
+        result.problem = f"the venue was never reached: {client.last_problem or 'no answer'}"
+    elif not ears.was_armed:
+        result.problem = "the guard was never armed, so no order could go out"
     return result, client.stages
 
 
@@ -260,10 +285,12 @@ async def _trade(
     client: PurpleFleaClient,
     traders: Sequence[StrategyTrader],
     asked: VenueRun,
+    commands: CommandBox,
     meanwhile: Callable[[VenueShell, PurpleFleaClient], Awaitable[None]] | None,
 ) -> bool:
     """Whether it was cancelled from outside."""
     connection = asyncio.create_task(client.run())
+    hearing = asyncio.create_task(_hear(commands, shell))
     beside = None if meanwhile is None else asyncio.ensure_future(meanwhile(shell, client))
     stopped = asyncio.create_task(shell.on_stopped.wait())
     was_cancelled = False
@@ -282,10 +309,19 @@ async def _trade(
             with contextlib.suppress(asyncio.CancelledError):
                 await beside
         stopped.cancel()
+        hearing.cancel()
     await _wind_down(shell)
     client.stop()
     await connection
     return was_cancelled
+
+
+async def _hear(commands: CommandBox, shell: VenueShell) -> None:
+    """What a person asks for, event by event, until the run ends."""
+    while True:
+        for command in commands.take():
+            shell.tell(command)
+        await asyncio.sleep(COMMANDS_S)
 
 
 def _remember(protocol: PurpleFleaProtocol, core: Core) -> None:

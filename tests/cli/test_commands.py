@@ -32,6 +32,7 @@ RELIED_ON = {
     "config schema": "",
     "status": "",
     "halt": "",
+    "tell": "--reason --run --symbol",
     "guard run": "",
     "guard reset": "--reason",
     "drill kill": "--fault --trials",

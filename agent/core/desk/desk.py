@@ -14,6 +14,7 @@ import msgspec
 
 from agent.core.accounts.accounts import Accounts
 from agent.core.codes import Code
+from agent.core.desk.people import AFTER_RESET, People
 from agent.core.desk.placing import CANCEL_TIMER, RATE_TIMER, SIGNALS_TIMER, Placing
 from agent.core.desk.settings import DeskSettings
 from agent.core.desk.settling import Settling
@@ -53,15 +54,13 @@ from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
 from agent.core.orders.state import ExecutionFrame, OrdersState
 from agent.core.risk.breakers.aggregate import DAY_NS, Breakers
-from agent.core.risk.modes import PAUSED, REDUCE_ONLY
-from agent.core.risk.profiles import PROFILES
+from agent.core.risk.modes import REDUCE_ONLY
 from agent.core.risk.rate import RateQueue
 from agent.core.session import Session, SessionState
 from agent.core.signals.store import SignalBook, SignalState
 from agent.core.standing import Standing
 
 BEAT = "beat"
-OPERATOR, AFTER_RESET = "operator", "reset"
 
 
 class DeskParts(msgspec.Struct):
@@ -99,6 +98,7 @@ class OrderDesk:
         self._placing = Placing(settings, self.state, standing, self.orders, self.session, self.signals)
         self._stopping = Stopping(self.state, self.orders, self._placing)
         self._settling = Settling(self.state, standing, self.orders, self.signals, self._stopping)
+        people = People(self.state, standing, self.orders, self.session, self._placing, self._adopt_rate)
         self._handlers: dict[type, Callable[..., None]] = {
             RunStarted: self._on_run_started,
             InstrumentDefined: self._on_instrument,
@@ -113,7 +113,7 @@ class OrderDesk:
             AmendRequested: self._placing.amend,
             TimerFired: self._on_timer,
             StrategyAlive: self._on_strategy_alive,
-            OperatorCommand: self._on_operator,
+            OperatorCommand: people.commanded,
             ClockStepped: self._on_clock_step,
             ClockOffset: self._on_clock_offset,
             Flow: self._settling.flowed,
@@ -363,25 +363,3 @@ class OrderDesk:
             detail = f"the venue agrees; it was: {self._standing.clock_problem}"
             out.effects.append(Alarm("notice", "CLOCK_AGREED", "clock", detail))
             self._standing.clock_problem = ""
-
-    def _on_operator(self, event: OperatorCommand, stamp: Stamp, out: Outcome) -> None:
-        breakers = self.state.breakers
-        if event.action == "reset_breaker":
-            out.effects.extend(breakers.reset(event.target, event.reason, stamp, symbol=event.symbol))
-        elif event.action == "set_profile" and event.target in PROFILES:
-            out.effects.extend(breakers.set_profile(PROFILES[event.target], event.reason, stamp))
-            self._adopt_rate(stamp)
-        elif event.action == "allow_order":
-            self.orders.allow(event.target)
-        elif event.action == "pause":
-            out.effects.extend(breakers.hold(OPERATOR, PAUSED, event.reason, stamp, symbol=event.target))
-        elif event.action == "resume":
-            for source in (OPERATOR, AFTER_RESET):
-                out.effects.extend(breakers.release(source, event.reason, symbol=event.target))
-        elif event.action == "adopt_position":
-            self.session.adopt(stamp, out)
-        elif event.action == "cancel_all":
-            self._placing.withdraw(event.target, stamp, out)
-            self.orders.fence("account", stamp, out, event.target)
-        else:
-            out.effects.append(Alarm("warning", "COMMAND_REFUSED", event.action, f"target {event.target!r}"))

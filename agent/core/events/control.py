@@ -58,10 +58,15 @@ class ClockAgreed(msgspec.Struct, frozen=True, tag="clock_agreed", gc=False):
     """Two sources agree again on the time: what a step of the clock degraded may go on."""
 
 
+Action = Literal[
+    "reset_breaker", "reset_halt", "pause", "resume", "set_profile", "allow_order", "adopt_position", "cancel_all"
+]
+
+
 class OperatorCommand(msgspec.Struct, frozen=True, tag="operator", kw_only=True):
     """A person at a terminal. `reason` is theirs and is kept; it is never parsed."""
 
-    action: Literal["reset_breaker", "pause", "resume", "set_profile", "allow_order", "adopt_position", "cancel_all"]
+    action: Action
     reason: str
     target: str = ""
     """Breaker, profile, order or symbol, as the action needs."""

@@ -34,7 +34,7 @@ from tests.core.desk.account import (
     of,
     only,
 )
-from tests.core.desk.test_desk import fallen_account, refusal
+from tests.core.desk.test_desk import fallen_account, refusal, resumed
 
 
 def test_a_breakers_halt_without_a_session_fences_as_soon_as_there_is_one() -> None:
@@ -155,3 +155,17 @@ def test_a_clock_that_was_set_lets_only_reducing_out_until_the_venue_agrees() ->
     place = only(Place, played.request())
     hour_ahead = START_NS + played.now_ns  # stamps never go back; the venue agrees with the clock as it is now
     assert place.expire_ns <= hour_ahead - 3_600 * SECOND_NS + 20 * MILLISECOND_NS + SECOND_NS
+
+
+def test_a_person_ends_a_halt_that_an_earlier_run_left_and_then_only_reducing_goes_out() -> None:
+    played = Played().live()
+    played.hold(10)
+    refused = played.step(OperatorCommand(action="reset_halt", reason="nothing to reset"))
+    assert only(Alarm, refused).code == "COMMAND_REFUSED"
+    played.step(HaltAsked("person", "drill"))
+    again = resumed(played)
+    assert only(Alarm, again.step(OperatorCommand(action="reset_halt", reason=" "))).code == "COMMAND_REFUSED"
+    again.step(OperatorCommand(action="reset_halt", reason="looked at everything"))
+    again.book()
+    assert refusal(again.request()) == "R_REDUCE_ONLY"
+    only(Place, again.request(Side.SELL))
