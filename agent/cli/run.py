@@ -66,11 +66,11 @@ def command(
         raise UsageError("--leave-out needs --case", hint="only an archived block has transactions to leave out")
     if asked["builder_order"] == "archived" and world.kind != "case":
         raise UsageError("--builder-order archived needs --case", hint="take profit or gas-price")
-    if asked["is_live"] and world.kind != "live":
-        raise UsageError("--live needs --rpc-url", hint="a devnet never holds real funds; leave --live out")
     from agent.config import load_settings, require_runnable
 
     settings = load_settings(config_files, overrides=overrides).settings
+    if asked["is_live"] and settings.venue == "onchain" and world.kind != "live":
+        raise UsageError("--live needs --rpc-url", hint="a devnet never holds real funds; leave --live out")
     require_runnable(settings, is_live=asked["is_live"])
     if settings.venue == "purpleflea":
         if world.kind != "slice" or is_slice:

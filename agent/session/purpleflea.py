@@ -17,7 +17,7 @@ from agent.devnet.purpleflea_run import VenueWorld, run_purpleflea_world
 from agent.engine.guarded import VENUE_AGE_MS, GuardedVenue, GuardPlan
 from agent.engine.venue_result import VenueResult
 from agent.engine.venue_run import VenueAccess, VenueRun, run_venue
-from agent.errors import ConfigError
+from agent.errors import ConfigError, Halted, SetupError
 from agent.journal.settings import DEVNET, JournalSettings
 from agent.observe.venue_report import venue_report, venue_table
 from agent.ports.clock import SystemClock
@@ -40,7 +40,8 @@ _MARGIN_PPM = 100_000
 def run(request: RunRequest, settings: Settings, say: Say) -> Answer:
     """Trade until the time is over or it is stopped."""
     run_id = new_run_id(SystemClock().wall_ns())
-    folder = request.out if request.out is not None else Path(settings.observe.runs_dir) / run_id
+    runs = Path(settings.observe.runs_dir)
+    folder = request.out if request.out is not None else runs / run_id
     if settings.mode == "devnet" and not _is_loopback(settings.purpleflea.ws_url):
         return _run_world(request, settings, run_id, folder, say)
     return _run_account(request, settings, run_id, folder, say)
@@ -74,14 +75,19 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
             hint="no order goes out without a guard, and the guard needs a key of its own",
             where="purpleflea",
         )
+    # What an account was left with (a halt, the day's loss, its highest value, orders, the number of its run) is carried
+    # on from run to run; a devnet's account is thrown away.
+    lasting = folder if request.out is not None or settings.mode == "devnet" else account_folder(settings)
     key = resolve(account.api_key, key="purpleflea.api_key")
     guard_key = resolve(account.guard_key, key="purpleflea.guard_key")
     host = urlsplit(account.ws_url).hostname
     say(f"mev-agent  {settings.mode.upper()}  {', '.join(account.symbols)} at {host}  run {run_id}")
     desk = desk_settings(account, may_trade=settings.mode != "shadow")
+    if lasting != folder:
+        say(f"  journal  {lasting}")
     asked = VenueRun(
         run=run_id,
-        folder=folder,
+        folder=lasting,
         world="venue",
         mode=settings.mode,
         desk=desk,
@@ -119,6 +125,12 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
 
     result, stages = asyncio.run(traded())
     return _answer(request, settings, result, stages, folder, world="venue", differences=None)
+
+
+def account_folder(settings: Settings) -> Path:
+    """Where the journal of an account lies that outlives its runs: one for each host and mode."""
+    host = urlsplit(settings.purpleflea.rest_url).hostname or "venue"
+    return Path(settings.observe.runs_dir) / "accounts" / f"{host}-{settings.mode}"
 
 
 def desk_settings(account: PurpleFleaSettings, *, may_trade: bool = True) -> DeskSettings:
@@ -193,7 +205,11 @@ def _answer(
     warnings = [f"the books differ: {line}" for line in differences or ()]
     if result.is_cancelled:
         warnings.append("stopped before its end")
-    exit_code = 6 if result.is_halted else 1 if differences else 0
+    if result.problem:
+        warnings.append(result.problem)
+    exit_code = Halted.exit_code if result.is_halted else SetupError.exit_code if result.problem else 0
+    if differences and not exit_code:
+        exit_code = 1
     return Answer(
         data=document["data"],
         text=f"{venue_table(document)}\nreport   {folder / 'report.json'}",
