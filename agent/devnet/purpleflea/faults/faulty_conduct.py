@@ -69,6 +69,11 @@ class FaultyConduct(Conduct):
             timers.at(trigger.at_ns - int(fault.parameters["lose_ms"]) * 1_000_000, lambda: happenings.save(self))
         timers.at(trigger.at_ns, lambda: self._happen(trigger, None))
 
+    def end(self) -> None:
+        """No fault acts from here on; what one has begun (a delay, a silence) goes on to its own end."""
+        for trigger in self._triggers:
+            trigger.end()
+
     def handle(self, caller: Caller, action: str, frame: dict[str, Any], handler: Handler) -> None:
         engine, account = self.floor.engine, caller.account.account_id
         name = frame.get("client_order_id")

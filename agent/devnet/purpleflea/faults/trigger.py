@@ -61,6 +61,10 @@ class Trigger:
         self.count()
         return True
 
+    def end(self) -> None:
+        """It acts no more."""
+        self._left = 0
+
     def count(self) -> None:
         """It acted once more."""
         self.fired += 1
