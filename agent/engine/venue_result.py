@@ -30,6 +30,8 @@ class VenueResult(msgspec.Struct, kw_only=True):
     positions: dict[str, int]
     cash: dict[str, int]
     fills: list[Fill]
+    """The latest, as many as are kept; `fills_total` counts all."""
+    fills_total: int
     instruments: dict[str, Instrument]
     counts: dict[str, int]
     alarms: list[Alarm]
@@ -106,6 +108,7 @@ def result_of(
         positions={position.symbol: position.ledger.lots for position in positions},
         cash=dict(accounts.cash),
         fills=list(shell.fills.values()),
+        fills_total=shell.fills_total,
         instruments={
             symbol: market.instrument
             for symbol, market in desk.state.markets.by_symbol.items()
@@ -113,7 +116,7 @@ def result_of(
         },
         counts={str(name): count for name, count in shell.counts.items()},
         alarms=list(shell.alarms),
-        modes=shell.modes,
+        modes=list(shell.modes),
         breakers=held,
         connections=client.connections,
         records=journal.sequence,

@@ -30,6 +30,7 @@ from agent.ports.clock import Clock
 
 BEAT_S = 0.05
 KEPT_ALARMS = 1_000
+KEPT_MODES = 1_000
 KEPT_FILLS = 100_000
 
 
@@ -88,9 +89,10 @@ class VenueShell:
         self.counts: Counter[str] = Counter()
         """Effects by kind, refusals by code."""
         self.alarms: deque[Alarm] = deque(maxlen=KEPT_ALARMS)
-        self.modes: list[ModeChanged] = []
+        self.modes: deque[ModeChanged] = deque(maxlen=KEPT_MODES)
         self.fills: dict[tuple[str, str], Fill] = {}
         """By symbol and trade, the latest `KEPT_FILLS`: a frame may come twice."""
+        self.fills_total = 0
         self.stopped: Stop | None = None
         self.on_stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -135,8 +137,9 @@ class VenueShell:
     def take(self, event: Event) -> None:
         """Step one event, then let the strategies look. Raises what made the core stop, and CoreStopped afterwards."""
         self.stepper.take(event)
-        if type(event) is Fill:
-            self.fills.setdefault((event.symbol, event.trade_id), event)
+        if type(event) is Fill and (event.symbol, event.trade_id) not in self.fills:
+            self.fills[event.symbol, event.trade_id] = event
+            self.fills_total += 1
             if len(self.fills) > KEPT_FILLS:
                 del self.fills[next(iter(self.fills))]
         try:

@@ -6,7 +6,6 @@ program computes.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,10 +53,14 @@ def venue_report(
             "breakers": result.breakers,
             "mode_changes": [msgspec.to_builtins(change) for change in result.modes],
             "fills": [_fill(fill, result.instruments) for fill in result.fills[-_LISTED_FILLS:]],
-            "fills_total": len(result.fills),
+            "fills_total": result.fills_total,
             "orders": {name: count for name, count in sorted(result.counts.items()) if name in _REQUESTS},
             "refusals": {name: count for name, count in sorted(result.counts.items()) if name.startswith("R_")},
-            "alarms": dict(Counter(alarm.code for alarm in result.alarms)),
+            "alarms": {
+                name.removeprefix(_ALARM): count
+                for name, count in sorted(result.counts.items())
+                if name.startswith(_ALARM)
+            },
             "open_orders": result.open_orders,
             "positions_lots": result.positions,
             "totals": {
@@ -83,6 +86,7 @@ def venue_report(
     }
 
 
+_ALARM = "alarm "
 _REQUESTS = frozenset(("Place", "Amend", "CancelOrder", "CancelAll"))
 
 
@@ -117,8 +121,8 @@ def venue_table(document: Mapping[str, Any]) -> str:
         f"refused  {refusals}",
         f"breakers {breakers}",
         f"books    {agreement}" + "".join(f"\n         {line}" for line in books["differences"]),
-        f"profit   {totals[f'profit_{currency}']} {currency}   of it realised {totals[f'realised_{currency}']}, "
-        f"fees {totals[f'fees_{currency}']}",
+        f"profit   {totals[f'profit_{currency}'] or 'unknown'} {currency}   "
+        f"of it realised {totals[f'realised_{currency}']}, fees {totals[f'fees_{currency}']}",
     ]
     if data["halted"]["is_halted"]:
         lines.append(f"HALTED   {data['halted']['reason'] or 'by a breaker'}")
