@@ -22,6 +22,7 @@ from collections.abc import Callable
 from agent.core.codes import Code
 from agent.core.instruments import TAKING
 from agent.core.risk import evidence_checks, limit_checks
+from agent.core.risk.all_clear import is_clear
 from agent.core.risk.check_view import CheckView
 from agent.core.risk.exposure import Exposure
 from agent.core.risk.modes import Level
@@ -45,6 +46,13 @@ def check(view: CheckView) -> Refusal | None:
     # Fields of a wrong kind are refused in row 7; nothing is computed with them before.
     is_countable = type(order.lots) is int and type(order.price_ticks) is int
     exposure = view.exposure() if is_countable else _UNKNOWN
+    if is_countable and is_clear(view, exposure):
+        return None
+    return reason(view, exposure)
+
+
+def reason(view: CheckView, exposure: Exposure) -> Refusal | None:
+    """Row by row: the first reason against the order."""
     for row in CHECKS:
         refusal = row(view, exposure)
         if refusal is not None:
