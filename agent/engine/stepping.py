@@ -105,7 +105,7 @@ class Stepper:
             self._waiting.appendleft(event)
             event = ClockStepped(offset_ns - before_ns)
         # An earlier instant than the last is a clock that was set back: time may stand, it never runs backwards.
-        wall_ns = self._wall_ns = max(self._wall_ns, shown_ns)
+        wall_ns = self._wall_ns = shown_ns if shown_ns > self._wall_ns else self._wall_ns
         sequence = self._journal.event(event, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
         stamp = self.last = Stamp(sequence, monotonic_ns, wall_ns)
         effects = self._core.step(event, stamp)

@@ -145,7 +145,7 @@ class OrderDesk:
         if out.effects:
             if self.orders.open_count():
                 self._stopping.modes_changed(stamp, out)
-            if self.state.working:
+            if self.state.working and out.told < len(out.effects):
                 self._settling.end_orders(out, stamp)
         return out.effects
 

@@ -41,22 +41,19 @@ class Settling:
             self.value(stamp, out)
         if out.busts:
             self._busted(out, stamp)
-        state = self._state
-        working = state.working
-        if working and out.effects:
-            for effect in out.effects[:]:
-                if type(effect) is Notify and effect.client_order_id in working:
-                    self._end_if_over(effect.client_order_id, stamp, out)
+        if self._state.working:
+            self.end_orders(out, stamp)
         for symbol, code, detail in out.symbol_halts:
-            held = state.breakers.hold(f"orders:{code}", HALTED, detail, stamp, symbol=symbol, is_latched=True)
+            held = self._state.breakers.hold(f"orders:{code}", HALTED, detail, stamp, symbol=symbol, is_latched=True)
             out.effects.extend(held)
         for code, detail in out.halts:
             self.halt(code, detail, stamp, out)
 
     def end_orders(self, out: Outcome, stamp: Stamp) -> None:
         """Whoever waited for an order that is over now is told, whatever ended it: evidence, the queue or a cancel."""
-        working = self._state.working
-        for effect in out.effects[:]:
+        working, effects = self._state.working, out.effects
+        at, out.told = out.told, len(effects)
+        for effect in effects[at:]:
             if type(effect) is Notify and effect.client_order_id in working:
                 self._end_if_over(effect.client_order_id, stamp, out)
 

@@ -44,6 +44,8 @@ class Outcome(msgspec.Struct, gc=False):
     """Code and detail: nothing may be placed any more, until a person resets it."""
     symbol_halts: list[tuple[str, str, str]] = []
     """Symbol, code and detail: nothing may be placed in this symbol any more."""
+    told: int = 0
+    """So many of the effects were looked at for orders that ended."""
     placed: str = ""
     """The id that `place` gave."""
     ignored: int = 0
