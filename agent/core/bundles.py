@@ -200,10 +200,11 @@ class BundleDesk:
         """What is believed of the chain was looked up; what the account is worth goes to the breakers."""
         self.state.facts = facts
         breakers = self.state.breakers
+        was_halted = breakers.is_halted
         effects: tuple[Effect, ...] = breakers.on_time(stamp)
         if facts.nav_wei is not None:
             effects += breakers.on_nav(Valuation(facts.nav_wei), stamp)
-        return effects
+        return effects if was_halted or not breakers.is_halted else effects + self.halt()
 
     def _on_selected(self, selection: SelectionMade, stamp: Stamp) -> tuple[Effect, ...]:
         effects: list[Effect] = [Drop(id_, Code.CONFLICT, f"with {winner}") for id_, winner in selection.losers]
@@ -297,7 +298,14 @@ class BundleDesk:
         self.state.gas_paid_today_wei += ended.gas_paid_wei
         if not ended.gas_paid_wei and not ended.net_wei:
             return ()  # not mined: neither a loss nor a gain
-        return self.state.breakers.on_episode(ended.net_wei, stamp)
+        breakers = self.state.breakers
+        was_halted = breakers.is_halted
+        effects: tuple[Effect, ...] = breakers.on_time(stamp) + breakers.on_episode(ended.net_wei, stamp)
+        return effects if was_halted or not breakers.is_halted else effects + self.halt()
+
+    def begin(self, now_ns: int) -> None:
+        """A new run, hence another monotonic clock: a pause goes on with what was left of it."""
+        self.state.breakers.on_restart(now_ns)
 
     def _on_target_gone(self, gone: TargetGone) -> tuple[Effect, ...]:
         effects: list[Effect] = []
@@ -323,5 +331,5 @@ class BundleDesk:
         return entry
 
     def halt(self) -> tuple[Effect, ...]:
-        """Everything was halted: what lives is withdrawn."""
+        """Everything was halted, by whom ever: what lives is withdrawn."""
         return tuple(Cancel(id_, "halted") for id_, entry in self.state.open.items() if entry.is_live)

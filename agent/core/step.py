@@ -102,6 +102,8 @@ class Core:
         effects: list[Effect] = []
         if isinstance(event, RunStarted):
             self.standing.begin(stamp.monotonic_ns, is_reset=event.is_reset)
+            if self.bundles is not None:
+                self.bundles.begin(stamp.monotonic_ns)
         elif kind in _OF_STANDING:
             effects.extend(self.standing.on_event(event))  # type: ignore[arg-type] # as above
             if isinstance(event, GuardPulse):

@@ -98,6 +98,7 @@ class Hunter:
         self.tracked: dict[str, Tracked] = {}
         self.retired: Counter[str] = Counter()
         """How those ended whose rows are not kept any more: by drop code, or by outcome."""
+        self._withdrawing: set[asyncio.Future[None]] = set()
         self._stamp = Stamp(0, 0, 0)
         self._env: BlockEnv | None = None
         self._head_hash = ""
@@ -109,7 +110,7 @@ class Hunter:
         self._env = target
         self._head_hash = head.block_hash
         self._step(head)
-        self._step(facts)
+        self._withdraw(self._step(facts))
         for one in self.tracked.values():
             if one.outcome == Ending.HELD:
                 one.outcome, one.reason = Ending.EXPIRED, "a new head came before the slot was closed"
@@ -299,7 +300,8 @@ class Hunter:
         one.outcome, one.reason = outcome, reason
         if code is not None:
             one.drop = Drop(one.opportunity.id, code, reason)
-        self._step(BundleEnded(one.opportunity.id, outcome.value, gas_paid_wei, bid_paid_wei, net_wei))
+        ended = BundleEnded(one.opportunity.id, outcome.value, gas_paid_wei, bid_paid_wei, net_wei)
+        self._withdraw(self._step(ended))
 
     async def halt(self, *, by: str, reason: str) -> None:
         """Stop everything: what lives is withdrawn at every endpoint, and nothing is submitted after this."""
@@ -311,9 +313,11 @@ class Hunter:
         await asyncio.gather(*(self._sender.withdraw(self.tracked[effect.id]) for effect in cancels))
 
     def take(self, event: Event) -> Stamp:
-        """Step an event that leads to nothing here but the core's own state; where it stands in the journal."""
-        self._step(event)
-        return self._stamp
+        """Step an event that leads to nothing here but a halt; where it stands in the journal."""
+        effects = self._step(event)
+        stamp = self._stamp
+        self._withdraw(effects)
+        return stamp
 
     @property
     def is_halted(self) -> bool:
@@ -325,6 +329,19 @@ class Hunter:
         return 0 if self._core.bundles is None else self._core.bundles.exposure_wei
 
     # Inside
+
+    @property
+    def _is_stopped(self) -> bool:
+        desk = self._core.bundles
+        return self._core.is_halted or (desk is not None and desk.state.breakers.is_halted)
+
+    def _withdraw(self, effects: tuple[Effect, ...]) -> None:
+        """Something halted on the way: take back what lives, beside whatever is done now."""
+        for effect in effects:
+            if isinstance(effect, Cancel) and self.tracked[effect.id].outcome == Ending.SENT:
+                task = asyncio.ensure_future(self._sender.withdraw(self.tracked[effect.id]))
+                self._withdrawing.add(task)
+                task.add_done_callback(self._withdrawing.discard)
 
     def _retire(self) -> None:
         """Forget the oldest that have ended, but for their count: a run of days keeps the rows of its last hours."""
@@ -404,6 +421,11 @@ class Hunter:
         if replaced is not None:
             replaced.is_replaced = True
         await self._journal.until_synced()
+        if self._is_stopped:  # while it was prepared; nothing of it has left
+            self.on_ended(one, outcome=Ending.DROPPED, reason="halted before it was sent", code=Code.HALTED)
+            if replaced is None:
+                self._ledger.release(claim)
+            return False
         await self._sender.send(one)
         self.stages.add("send", self._clock.monotonic_ns() - started)
         return True

@@ -357,3 +357,14 @@ def test_bundles_that_lose_pause_the_agent() -> None:
         core.step(BundleEnded(id_, "included", gas_paid_wei=10, bid_paid_wei=0, net_wei=-10))
     held(core, "four")
     assert drop_code(core.step(SelectionMade(101, ("four",), ()))) is Code.PAUSED
+
+
+def test_a_breaker_that_halts_withdraws_what_lives() -> None:
+    core = core_at_head(msgspec.structs.replace(LIMITS, profile="conservative"))
+    core.step(msgspec.structs.replace(FACTS, nav_wei=10**18))
+    held(core, "one")
+    core.step(SelectionMade(101, ("one",), ()))
+    poorer = msgspec.structs.replace(FACTS, nav_wei=10**18 * 9 // 10)  # floor: a tenth is more than a day may lose
+    effects = core.step(poorer)
+    assert [effect for effect in effects if isinstance(effect, Cancel)] == [Cancel("one", "halted")]
+    assert not [effect for effect in core.step(poorer) if isinstance(effect, Cancel)], "once"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from agent.core.codes import Code
 from agent.core.events.chain import ChainFacts, HeadSeen
+from agent.core.events.control import GuardPulse, HaltAsked, TimerFired
 from agent.core.limits import RiskLimits
 from agent.core.step import Core
 from agent.dex.pool import StateName
@@ -258,6 +260,32 @@ async def test_a_halt_withdraws_what_lives_and_sends_nothing_more(bench: Bench) 
     await bench.find(BETTER, target=behind(9))
     assert await bench.hunter.close_slot() == []
     assert len(bench.relay.bundles) == 1
+
+
+async def test_a_guard_that_falls_silent_withdraws_what_lives(bench: Bench) -> None:
+    await bench.find(POOLS)
+    await bench.hunter.close_slot()
+    core = bench.hunter._core
+    core.standing.needs_guard = True
+    core.standing.heard_ns = bench.hunter.take(GuardPulse(True)).monotonic_ns - 600_000_000
+    bench.hunter.take(TimerFired("beat"))
+    assert bench.hunter.is_halted
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(bench.relay.cancelled) == 1
+
+
+async def test_a_halt_while_a_bundle_is_prepared_keeps_it_here(bench: Bench) -> None:
+    await bench.find(POOLS)
+    until_synced = bench.hunter._journal.until_synced
+
+    async def halted_meanwhile() -> None:
+        await until_synced()
+        bench.hunter.take(HaltAsked("person", "drill"))
+
+    bench.hunter._journal.until_synced = halted_meanwhile  # type: ignore[method-assign] # the wait is the moment
+    assert await bench.hunter.close_slot() == []
+    assert bench.relay.bundles == []
 
 
 async def test_a_relay_that_measures_otherwise_gets_nothing(tmp_path: Path) -> None:
