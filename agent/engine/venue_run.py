@@ -25,6 +25,7 @@ from agent.core.events.control import (
     OperatorCommand,
     RunStarted,
 )
+from agent.core.risk.profiles import PPM
 from agent.core.step import Core
 from agent.engine.collector import quiet_collector
 from agent.engine.command_box import CommandBox
@@ -207,7 +208,7 @@ async def run_venue(
     started_wall_ns, started_ns = clock.wall_ns(), clock.monotonic_ns()
     try:
         async with guarded(
-            asked.guard,
+            limited(asked.guard, core),
             run=asked.run,
             run_epoch=journal.run_epoch,
             build=build,
@@ -345,6 +346,23 @@ async def _wind_down(shell: VenueShell) -> None:
         async with asyncio.timeout(WIND_DOWN_S):
             while desk.orders.open_count() and desk.orders.state.is_up:
                 await asyncio.sleep(LOOK_S)
+
+
+def limited(plan: GuardPlan, core: Core) -> GuardPlan:
+    """Where no other limits are set the guard holds the account to its profile's, as soon as a run has left its value.
+
+    Rounded down; the guard stops at a tenth above, which the core never reaches by its own orders.
+    """
+    assert core.desk is not None
+    breakers = core.desk.state.breakers
+    nav_atoms, profile = breakers.nav_ref_atoms, breakers.profile
+    if nav_atoms <= 0:
+        return plan
+    return msgspec.structs.replace(
+        plan,
+        max_exposure_atoms=plan.max_exposure_atoms or nav_atoms * profile.max_gross_ppm // PPM,
+        max_day_loss_atoms=plan.max_day_loss_atoms or nav_atoms * profile.day_loss_ppm // PPM,
+    )
 
 
 def _core_of(machine: object, asked: VenueRun) -> Core:
