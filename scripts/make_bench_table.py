@@ -20,8 +20,27 @@ PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 README = ROOT / "README.md"
 BEGIN = "<!-- benchmarks: made by scripts/make_bench_table.py from docs/reference/benchmarks.json -->"
 END = "<!-- /benchmarks -->"
-UNITS = {"x": "×", "us": " µs", "ms": " ms", "MB": " MB"}
+UNITS = {"x": "×", "us": " µs", "ms": " ms", "MB": " MB", "/s": " /s"}
 IN_README = ("P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P13", "P15")
+CORE = """
+## The full core
+
+The rows P1 to P3 are the venue's adapter with its journal alone. The rows C1 to C7 are the whole agent: the profile
+`bench` has every limit out of reach and runs every check; breakers, books, timers, journal (`process`) and a guard that
+has shown itself are there.
+
+- C1: order lives without a break, buys and sells in turn: wish, checks, place, acknowledgement, fill. Each of the three
+  events and its effects is written before anything else happens. Counted is the processor time of the whole process.
+- C2: the same with a move of the book and a tick for each, events ready, nothing written, beside
+  `benchmarks/naive/desk.py`: the same checks, books and breakers in dataclasses and `Decimal`, without order of
+  executions, fences, reconciliation, timers and restarts.
+- C3 to C5: a tick's first byte to its order's last byte over loopback, one core for both processes. The server
+  acknowledges, fills and moves the book behind its time stamp, and waits until that is taken in; the article's client
+  and the C echo are answered by nobody.
+- C6: the longest collection behind the start, at the workload of C2 with journal and beats; a full one is among them.
+- C7: memory without files' pages from 60,000 lives on, by when all that is kept has reached its bound. Ten minutes of it
+  are `python -m benchmarks.core_pauses --minutes 10`.
+"""
 STAGES_HEAD = """Stages of `mev-agent run --case` over all moments of a block, its traffic as fast as possible.
 A moment is one new state, a head's or a target's, from its arrival to its last candidate: the search over the pools it
 touched, and the simulation of what was found. Signing and sending follow once for what is chosen."""
@@ -75,7 +94,8 @@ def page(document: dict[str, Any]) -> str:
     return (
         f"{PAGE_HEAD}\n{conditions(held)}\n\n{table(held['rows'], is_long=True)}\n\n"
         f"With {versions}.\n\n"
-        "Limits in microseconds hold on a machine that signs in 27 µs; what was measured is scaled to one.\n"
+        "Limits in microseconds, and rates, hold on a machine that signs in 27 µs; what was measured is scaled to one.\n"
+        f"{CORE}"
         f"{stages(held['latency_ns'])}"
     )
 
