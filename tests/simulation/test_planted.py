@@ -28,6 +28,7 @@ def test_it_is_found(name: str) -> None:
     assert find_bug(name, range(SEEDS), AgentProgram()).found
 
 
+@pytest.mark.leisure
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(BUGS) - set(QUICK)))
 def test_it_is_found_within_two_hundred_worlds(name: str) -> None:

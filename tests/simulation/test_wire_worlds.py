@@ -24,6 +24,7 @@ def test_everything_agrees_in_a_few_worlds() -> None:
         assert outcome.connections >= 2, "there is a restart at least"
 
 
+@pytest.mark.leisure
 @pytest.mark.slow
 def test_everything_agrees_in_a_hundred_worlds_and_every_fault_strikes() -> None:
     fired: Counter[str] = Counter()
