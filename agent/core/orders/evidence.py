@@ -86,6 +86,9 @@ FINAL_STATES = {
 }
 
 
+BY_QUANTITY = {OrderState.FILLED, OrderState.CANCELED}
+
+
 class Evidence:
     """One method for each kind of frame; the frames with an `exec_seq` come here in their order, each once."""
 
@@ -338,12 +341,12 @@ class Evidence:
         ends_as = FINAL_STATES[word]
         if ends_as is OrderState.FILLED and cum_lots < order.total_lots:
             ends_as = OrderState.CANCELED
-        elif ends_as is not OrderState.REJECTED and cum_lots >= order.total_lots:
-            ends_as = OrderState.FILLED  # a fill may be told behind the end, and the venue's word stays what it was
         if order.state not in FINAL and order.state is not OrderState.QUEUED:
             order.is_acked = True
             order.claimed_lots = max(order.claimed_lots, cum_lots)
-        argument = (cum_lots, int(order.state is ends_as))
+        # With one quantity the words are one end: the last fill may be told behind the cancel, or the total have been cut.
+        is_same = order.state is ends_as or (cum_lots == order.cum_lots and {order.state, ends_as} == BY_QUANTITY)
+        argument = (cum_lots, int(is_same))
         self._machine.react(order, STATUS_FINAL, stamp, out, ends_as=ends_as, argument=argument)
 
     def _end(self, order: Order, cum_lots: int, *, is_expired: bool, stamp: Stamp, out: Outcome) -> None:
