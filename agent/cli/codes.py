@@ -63,6 +63,11 @@ ERRORS: dict[str, Page] = {
         "The guard does not watch this run: it is halted, watches another, or still looks for what one left.",
         "`mev-agent status` shows which; after a halt a person resets it.",
     ),
+    "E_NOT_HEARD": Page(
+        "A command was left for a running agent and none took it up, so it was taken back.",
+        "See with `mev-agent status` whether the run still goes, and name its folder by `--run`. To stop it all the same: "
+        "`mev-agent halt`.",
+    ),
     "E_HALT_UNVERIFIED": Page(
         "Everything was told to stop, and nobody has read yet that it did.",
         "`mev-agent status` goes on asking; where no guard runs, start one with `mev-agent guard run`.",

@@ -11,7 +11,7 @@ from agent.ports.clock import SYSTEM_CLOCK
 from agent.requests import Answer, Say
 from agent.session.runs import RUNS_FOLDER
 
-WAIT_S = 3.0
+WAIT_NS = 3_000_000_000
 _POLL_S = 0.05
 
 
@@ -31,8 +31,8 @@ def tell(folder: Path | None, action: str, target: str, symbol: str, reason: str
             hint="name the folder with the journal of a run at an order-book venue by --run",
         ) from None
     say(f"{action} is told to {place}")
-    ends = time.monotonic() + WAIT_S
-    while time.monotonic() < ends:
+    until_ns = SYSTEM_CLOCK.monotonic_ns() + WAIT_NS
+    while SYSTEM_CLOCK.monotonic_ns() < until_ns:
         if path.with_suffix(DONE).exists():
             data = {"run": str(place), "action": action, "target": target, "symbol": symbol}
             return Answer(data=data, text=f"{place}: taken up; the run says what became of it", mode="tell")

@@ -157,6 +157,7 @@ class Placing:
         book, instrument = market.book, market.instrument
         if instrument is None or not book.is_good or any(one.strategy == RISK for one in self._orders.live(symbol)):
             return
+        state.repeats.beat(RISK)  # it has seen the end of its last order: a position in many parts must still go
         side = Side.SELL if held > 0 else Side.BUY
         free_lots = abs(held) - self._orders.reserved_lots(symbol, side)
         lots = min(lots, free_lots, instrument.max_lots)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from agent.core.effects.control import Alarm, ModeChanged, Stop
 from agent.core.effects.orders import CancelAll, Place
 from agent.core.events.control import ClockStepped, GuardPulse, HaltAsked, OperatorCommand, RunStarted
@@ -169,3 +171,16 @@ def test_a_person_ends_a_halt_that_an_earlier_run_left_and_then_only_reducing_go
     again.book()
     assert refusal(again.request()) == "R_REDUCE_ONLY"
     only(Place, again.request(Side.SELL))
+
+
+def test_a_position_goes_in_as_many_parts_as_it_takes() -> None:
+    small = msgspec.structs.replace(BTC, max_lots=5)
+    played, fallen = fallen_account(msgspec.structs.replace(SETTINGS, is_flattened_on_halt=True))
+    played.step(InstrumentDefined(small))
+    for _ in range(48):
+        played.wait(200 * MILLISECOND_NS)
+        played.book(fallen, fallen + 10)
+        place = only(Place, played.timer("beat"))
+        played.ack(place)
+        played.fill(place, price_ticks=fallen)
+    assert played.desk.state.accounts.lots(SYMBOL) == 0
