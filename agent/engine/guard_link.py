@@ -141,6 +141,9 @@ class GuardLink:
             self._is_over = self.is_abandoned = True
             self.is_armed = False
             self._loop.remove_reader(self._connection.fileno())
+            # Without its owner no collector closes it: the guard kills at once where it is closed, and the process
+            # would not come so far as to say why it ends.
+            self._connection.detach()
 
     def _send(self, message: bytes) -> None:
         try:

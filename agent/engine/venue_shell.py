@@ -22,6 +22,7 @@ from agent.core.effects.orders import CancelAll, Notify, OrderEffect, Refuse
 from agent.core.events import Event, Stamp
 from agent.core.events.control import TimerFired
 from agent.core.events.orders import Fill, SendResult
+from agent.core.session import FULL
 from agent.core.step import Core
 from agent.engine.stepping import StepJournal, Stepper
 from agent.engine.timers import Timers
@@ -29,6 +30,8 @@ from agent.journal.writer import NEEDS_SYNC
 from agent.ports.clock import Clock
 
 BEAT_S = 0.05
+STALL_NS = 250_000_000
+"""No event for so long, with a beat each `BEAT_S`: the process did not run, and what waits for it meanwhile is old."""
 KEPT_ALARMS = 1_000
 KEPT_MODES = 1_000
 KEPT_FILLS = 100_000
@@ -39,6 +42,8 @@ class OrderClient(Protocol):
 
     def send(self, effect: OrderEffect, stamp: Stamp) -> SendResult | None: ...
     def abort(self) -> None: ...
+    def distrust(self, reason: str) -> list[Event]:
+        """Throw every book away and ask for it anew; what the core must hear of it."""
 
 
 class Trader(Protocol):
@@ -95,6 +100,7 @@ class VenueShell:
         self.fills_total = 0
         self.stopped: Stop | None = None
         self.on_stopped = asyncio.Event()
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._timers = Timers(self._loop, clock, lambda name: self.tell(TimerFired(name)))
         self._traders = tuple(traders)
@@ -136,6 +142,9 @@ class VenueShell:
 
     def take(self, event: Event) -> None:
         """Step one event, then let the strategies look. Raises what made the core stop, and CoreStopped afterwards."""
+        last_ns = self.stepper.last.monotonic_ns
+        if last_ns and self._clock.monotonic_ns() - last_ns > STALL_NS:
+            self._wake(self._clock.monotonic_ns() - last_ns)
         self.stepper.take(event)
         if type(event) is Fill and (event.symbol, event.trade_id) not in self.fills:
             self.fills[event.symbol, event.trade_id] = event
@@ -151,6 +160,13 @@ class VenueShell:
             raise
 
     # Inside
+
+    def _wake(self, for_ns: int) -> None:
+        """The process stood still. Frames that waited look new and are not: first all that counts is read again."""
+        self.counts["stall"] += 1
+        self.alarm(Alarm("warning", "STALL", "process", f"it did not run for {for_ns // 1_000_000} ms"))
+        stale = [] if self.client is None else self.client.distrust("stall")
+        self.stepper.take(*stale, TimerFired(FULL))
 
     def _beat(self) -> None:
         self._beating = self._loop.call_later(BEAT_S, self._beat)

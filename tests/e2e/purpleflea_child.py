@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,11 @@ from agent.ports.clock import SystemClock
 from agent.ports.real_network import RealNetwork
 from agent.venues.purpleflea.credentials import Credentials
 from agent.venues.purpleflea.options import Options
-from tests.e2e.purpleflea_crashes import dies_at
+from tests.e2e.purpleflea_crashes import dies_at, fails_sync
 
 SYMBOLS = ("BTC-USDC", "ETH-USDC")
 REPORT_BYTES = 12
+HOUR_NS = 3_600_000_000_000
 SNAPSHOT_EVERY = 1_000
 """Records between two snapshots: lives here are short."""
 
@@ -65,6 +67,22 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     segment_bytes: int = 1 << 20
     crash_point: str = ""
     crash_at: int = 1
+    sync_fails_at: int = 0
+    """The how manieth sync of a file fails with EIO, counted from the start; 0 for none."""
+
+
+class SteppedClock(SystemClock):
+    """The machine's, but the wall clock is set an hour ahead by the first SIGUSR1, and back by the next."""
+
+    def __init__(self) -> None:
+        self._ahead_ns = 0
+        signal.signal(signal.SIGUSR1, self._set)
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() + self._ahead_ns
+
+    def _set(self, number: int, frame: Any) -> None:
+        self._ahead_ns = 0 if self._ahead_ns else HOUR_NS
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +155,7 @@ async def trade(plan: Plan) -> Ended:
         ),
     )
     try:
-        result, _ = await run_venue(asked, network=network, clock=SystemClock(), say=lambda line: None)
+        result, _ = await run_venue(asked, network=network, clock=SteppedClock(), say=lambda line: None)
     finally:
         await network.close()
     return Ended(
@@ -158,6 +176,8 @@ def main(path: Path) -> int:
     venue_run.SNAPSHOT_EVERY = SNAPSHOT_EVERY
     if plan.crash_point:
         dies_at(plan.crash_point, plan.crash_at)
+    if plan.sync_fails_at:
+        fails_sync(plan.sync_fails_at)
     if plan.report_fd >= 0:
         reports_records(plan.report_fd)
     try:

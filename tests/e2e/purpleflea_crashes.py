@@ -6,6 +6,7 @@ knows of it.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from agent.core.step import Core
 from agent.engine.venue_shell import VenueShell
 from agent.journal.keeper import Keeper
 from agent.journal.writer import JournalWriter
+from agent.ports.disk import SystemFile
 from agent.venues.purpleflea.client import PurpleFleaClient
 
 Matches = Callable[..., bool]
@@ -86,3 +88,17 @@ def dies_at(point: str, at: int) -> None:
         return answer
 
     setattr(owner, method, wrapped)
+
+
+def fails_sync(at: int) -> None:
+    """The `at`-th sync of a file fails as a broken disk lets it fail; any later one says that all is well again."""
+    sync, left = SystemFile.sync, at
+
+    def wrapped(self: SystemFile) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(self)
+
+    SystemFile.sync = wrapped  # type: ignore[method-assign] # this process is made for it

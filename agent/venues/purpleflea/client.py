@@ -136,6 +136,12 @@ class PurpleFleaClient:
             )
         return None
 
+    def distrust(self, reason: str) -> list[Event]:
+        """Every book may be old: throw them away and ask for them anew. The events are the caller's to step."""
+        events = self.protocol.distrust(reason, self._monotonic_ns(), self._wall_ns())
+        self._flush()
+        return events
+
     async def run(self) -> None:
         """Connect, and connect again, until `stop` or a final reason. The session's ends come as events."""
         while not self._stopping.is_set() and not self.final_reason:

@@ -177,6 +177,14 @@ class MarketData:
         watched.ask_at_ns = _NEVER_NS
         return watched.keeper.stale(reason)
 
+    def distrust(self, reason: str) -> list[Event]:
+        """No book is to be believed: each that was good is asked for anew."""
+        events: list[Event] = []
+        for watched in self._books.values():
+            if watched.keeper.book.is_valid:
+                events += self._begin_anew(watched, reason)
+        return events
+
     def ask_again(self, symbol: str) -> bytes:
         """The frame that asks for a book anew; empty where that is done already or the symbol is not ours."""
         watched = self._books.get(symbol)

@@ -238,6 +238,11 @@ class PurpleFleaProtocol:
         events = self._listing.tick(self._venue_ns) if self._listing.next_ns <= self._venue_ns else []
         return events + self._data.tick()
 
+    def distrust(self, reason: str, monotonic_ns: int, wall_ns: int) -> list[Event]:
+        """No book is to be believed, whatever it shows: each is asked for anew."""
+        self._now.monotonic_ns, self._now.wall_ns = monotonic_ns, wall_ns
+        return self._data.distrust(reason) if self.phase is Phase.LIVE else []
+
     @property
     def next_deadline_ns(self) -> int:
         """Monotonic time at which `tick` is due; it may turn out that nothing is."""
