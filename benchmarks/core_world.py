@@ -30,6 +30,7 @@ from agent.core.risk.profiles import AGGRESSIVE
 from agent.core.step import Core
 from benchmarks.venue_market import BTC
 
+BUY, SELL, LIMIT = Side.BUY, Side.SELL, OrderType.LIMIT
 FAR = 10**9
 LONG_NS = 10**15
 CASH_ATOMS = 10**15
@@ -90,13 +91,13 @@ class CoreWorld:
 
     def life(self, side: Side) -> None:
         """One order from the wish to its end: asked for, checked and sent, acknowledged, filled. Three steps."""
-        price_ticks = BID_TICKS if side is Side.BUY else ASK_TICKS
+        price_ticks = BID_TICKS if side is BUY else ASK_TICKS
         effects = self.step(
             PlaceRequested(
                 strategy=STRATEGY,
                 symbol=BTC.symbol,
                 side=side,
-                order_type=OrderType.LIMIT,
+                order_type=LIMIT,
                 lots=10,
                 price_ticks=price_ticks,
                 decided_seq=self.seq,
@@ -135,8 +136,8 @@ class CoreWorld:
     def lives(self, count: int) -> None:
         """`count` lives, buys and sells in turn, each decided on the fill before it."""
         for _ in range(count >> 1):
-            self.life(Side.BUY)
-            self.life(Side.SELL)
+            self.life(BUY)
+            self.life(SELL)
 
     def _open(self) -> None:
         asked = Asked(FAR, True, 1)

@@ -18,6 +18,9 @@ from agent.core.events import Stamp
 from agent.core.events.market import BookDelta, BookSnapshot, Level, MarketTick, TradePrint
 from agent.core.instruments import Side
 
+_BUY = Side.BUY
+_SELL = Side.SELL
+
 
 class Book(msgspec.Struct):
     """Levels in ticks and lots. Prices are positive, so 0 stands for "no such price"."""
@@ -102,17 +105,17 @@ class Book(msgspec.Struct):
 
     def touch_ticks(self, side: Side) -> int:
         """The price at which an order of `side` would take at once: best ask to buy, best bid to sell. 0 if none."""
-        return self.best_ask_ticks if side is Side.BUY else self.best_bid_ticks
+        return self.best_ask_ticks if side is _BUY else self.best_bid_ticks
 
     def levels(self, side: Side, count: int) -> tuple[Level, ...]:
         """Up to `count` levels of the resting `side` (buy: the bids), best first."""
-        if side is Side.BUY:
+        if side is _BUY:
             return tuple((price, self.bids[price]) for price in islice(reversed(self.bid_prices), count))
         return tuple((price, self.asks[price]) for price in islice(self.ask_prices, count))
 
     def walk(self, side: Side, lots: int) -> int | None:
         """Lots · ticks paid (buy) or received (sell) for `lots` taken from the book; None with too little depth."""
-        if side is Side.BUY:
+        if side is _BUY:
             prices, quantities = iter(self.ask_prices), self.asks
         else:
             prices, quantities = reversed(self.bid_prices), self.bids
@@ -131,8 +134,8 @@ class Book(msgspec.Struct):
 
         (numerator, denominator > 0), so that it may be compared by cross multiplication.
         """
-        bought = self.walk(Side.BUY, lots)
-        sold = self.walk(Side.SELL, lots)
+        bought = self.walk(_BUY, lots)
+        sold = self.walk(_SELL, lots)
         middle = lots * self.bid_plus_ask_ticks
         if bought is None or sold is None or not middle:
             return None

@@ -58,6 +58,8 @@ class Phase(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     """A venue without acknowledgements: prices only."""
 
+_LIVE = Phase.LIVE
+
 
 class SessionTimes(msgspec.Struct, frozen=True, kw_only=True):
     light_ns: int = 5 * SECOND_NS
@@ -120,7 +122,7 @@ class Session:
     @property
     def is_live(self) -> bool:
         """Orders may go out, as far as the session is concerned."""
-        return self.state.phase is Phase.LIVE
+        return self.state.phase is _LIVE
 
     @property
     def epoch(self) -> int:

@@ -12,6 +12,10 @@ from agent.core.risk.check_view import CheckView
 from agent.core.risk.exposure import Exposure
 from agent.core.risk.profiles import PPM
 
+_BUY = Side.BUY
+_POST_ONLY = OrderType.POST_ONLY
+_SELL = Side.SELL
+
 Refusal = tuple[Code, str]
 
 _PPM2 = PPM * PPM
@@ -64,13 +68,13 @@ def crossing(view: CheckView, exposure: Exposure) -> Refusal | None:
     order, book = view.order, view.book
     assert book is not None
     price_ticks = order.price_ticks
-    if order.side is Side.BUY:
-        if order.order_type is OrderType.POST_ONLY and price_ticks >= book.best_ask_ticks:
+    if order.side is _BUY:
+        if order.order_type is _POST_ONLY and price_ticks >= book.best_ask_ticks:
             return Code.WOULD_CROSS, f"{price_ticks} at ask {book.best_ask_ticks}"
         if 0 < view.own_lowest_ask_ticks <= price_ticks:
             return Code.SELF_TRADE, f"{price_ticks} at own ask {view.own_lowest_ask_ticks}"
         return None
-    if order.order_type is OrderType.POST_ONLY and price_ticks <= book.best_bid_ticks:
+    if order.order_type is _POST_ONLY and price_ticks <= book.best_bid_ticks:
         return Code.WOULD_CROSS, f"{price_ticks} at bid {book.best_bid_ticks}"
     if view.own_highest_bid_ticks >= price_ticks:
         return Code.SELF_TRADE, f"{price_ticks} at own bid {view.own_highest_bid_ticks}"
@@ -88,7 +92,7 @@ def positions(view: CheckView, exposure: Exposure) -> Refusal | None:
     gross_atoms = view.gross_others_atoms + (long_atoms if long_atoms > short_atoms else short_atoms)
     if gross_atoms * _PPM2 > profile.max_gross_ppm * scale:
         return Code.MAX_GROSS, f"{gross_atoms} atoms, NAV {view.nav_ref_atoms}"
-    if view.order.side is Side.BUY:
+    if view.order.side is _BUY:
         net_atoms = view.net_long_others_atoms + long_atoms
     else:
         net_atoms = short_atoms - view.net_short_others_atoms
@@ -101,14 +105,14 @@ def funds(view: CheckView, exposure: Exposure) -> Refusal | None:
     """16. What it takes to pay for it, with the highest fee."""
     order, instrument = view.order, view.instrument
     assert instrument is not None
-    if view.base_free_lots is not None and order.side is Side.SELL:
+    if view.base_free_lots is not None and order.side is _SELL:
         # The fee is taken from what the sale brings.
         if order.lots > view.base_free_lots:
             return Code.INSUFFICIENT_FUNDS, f"{order.lots} of {view.base_free_lots} lots"
         return None
     # A buy costs its limit at most, whatever the mark.
     value_atoms = instrument.notional_atoms(order.lots, order.price_ticks)
-    if order.side is Side.SELL:
+    if order.side is _SELL:
         value_atoms = _value_atoms(view)
     needed_atoms = -(-value_atoms * max(0, instrument.maker_fee_ppm, instrument.taker_fee_ppm) // PPM)
     if view.base_free_lots is not None:
@@ -178,7 +182,7 @@ def _sides_atoms(view: CheckView, exposure: Exposure) -> tuple[int, int]:
     buy_ticks = view.own_highest_bid_ticks
     if buy_ticks < mark_ticks:
         buy_ticks = mark_ticks
-    if order.side is Side.BUY and order.price_ticks > buy_ticks:
+    if order.side is _BUY and order.price_ticks > buy_ticks:
         buy_ticks = order.price_ticks
     return (
         exposure.max_long_lots * buy_ticks * tick_value_atoms,

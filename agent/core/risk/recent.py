@@ -6,6 +6,8 @@ import msgspec
 
 from agent.core.instruments import Side
 
+_SELL = Side.SELL
+
 DUPLICATE_WINDOW_NS = 100_000_000
 MAX_RECENT = 16_384
 """Far above what any order rate lets out within the window."""
@@ -73,10 +75,10 @@ class RepeatThrottle(msgspec.Struct):
 
     def count(self, strategy: str, side: Side) -> int:
         both = self.entries.get(strategy)
-        return 0 if both is None else both[side is Side.SELL]
+        return 0 if both is None else both[side is _SELL]
 
     def add(self, strategy: str, side: Side) -> None:
-        self.entries.setdefault(strategy, [0, 0])[side is Side.SELL] += 1
+        self.entries.setdefault(strategy, [0, 0])[side is _SELL] += 1
 
     def beat(self, strategy: str) -> None:
         """The strategy showed that it has seen what became of its orders."""

@@ -29,6 +29,7 @@ from agent.core.risk.profiles import PPM, SECOND_NS, Profile, tighter
 DAY_NS = 86_400 * SECOND_NS
 DAY_LOSS, POSITION, STREAK, SLIPPAGE, DRAWDOWN = "day_loss", "position", "streak", "slippage", "drawdown"
 VALUATION = "valuation"
+_WITHIN = Standing.WITHIN
 NEXT_DAY = frozenset({DAY_LOSS, STREAK, DRAWDOWN})
 """Breakers whose latch a person opens only on a later UTC day than the trip."""
 
@@ -187,7 +188,7 @@ class Breakers(Holds, kw_only=True):
         stands = standing(position_lots, mark_ticks, tick_value_atoms, self.nav_ref_atoms, limit_ppm)
         holds = self.symbol_holds.get(symbol)
         is_held = holds is not None and POSITION in holds
-        if (stands is not Standing.WITHIN) == is_held:
+        if (stands is not _WITHIN) == is_held:
             return ()
         effects: list[ControlEffect] = []
         if is_held:

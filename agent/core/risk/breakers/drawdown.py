@@ -34,6 +34,8 @@ class Rung(IntEnum):
 THRESHOLD_QUARTERS: dict[Rung, int] = {Rung.HALF: 4, Rung.QUARTER: 6, Rung.HALT: 8}
 """At which fall each begins, in quarters of the profile's drawdown."""
 BACK_QUARTERS = 1
+_ACTIVE, _HALT, _HALF_QUARTERS = Rung.ACTIVE, Rung.HALT, THRESHOLD_QUARTERS[Rung.HALF]
+"""What every valuation asks for."""
 SIZE_PPM: dict[Rung, int] = {Rung.ACTIVE: PPM, Rung.HALF: PPM >> 1, Rung.QUARTER: PPM >> 2, Rung.HALT: PPM >> 2}
 
 
@@ -66,7 +68,7 @@ class Drawdown(msgspec.Struct, kw_only=True):
         if is_valid:
             self._raise_high(nav_atoms, now_ns)
         rung = self.rung
-        if rung is Rung.HALT:
+        if rung is _HALT:
             return False
         reached = self._reached(limit_ppm)
         if reached > rung:
@@ -75,7 +77,7 @@ class Drawdown(msgspec.Struct, kw_only=True):
             if reached is Rung.HALT:
                 self.tripped_day = day
             return True
-        if rung is Rung.ACTIVE:
+        if rung is _ACTIVE:
             return False
         return self._step_back(limit_ppm, now_ns)
 
@@ -130,8 +132,8 @@ class Drawdown(msgspec.Struct, kw_only=True):
         self.high_at_ns = now_ns
 
     def _reached(self, limit_ppm: int) -> Rung:
-        if not self.is_at_least(limit_ppm, THRESHOLD_QUARTERS[Rung.HALF]):
-            return Rung.ACTIVE
+        if not self.is_at_least(limit_ppm, _HALF_QUARTERS):
+            return _ACTIVE
         if not self.is_at_least(limit_ppm, THRESHOLD_QUARTERS[Rung.QUARTER]):
             return Rung.HALF
         return Rung.HALT if self.is_at_least(limit_ppm, THRESHOLD_QUARTERS[Rung.HALT]) else Rung.QUARTER

@@ -13,6 +13,7 @@ from agent.core.effects.control import Alarm, ControlEffect, ModeChanged
 from agent.core.risk.modes import ACTIVE, Level, Mode
 
 Effects = tuple[ControlEffect, ...]
+_HALTED = int(Level.HALTED)
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -41,7 +42,7 @@ class Holds(msgspec.Struct, kw_only=True):
 
     @property
     def is_halted(self) -> bool:
-        return self.global_mode.level >= Level.HALTED
+        return self.global_mode.level >= _HALTED
 
     def release(self, source: str, detail: str, *, symbol: str = "") -> Effects:
         """Give a hold up; one that is latched stays."""
