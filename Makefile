@@ -51,8 +51,9 @@ bench: tools     ## measure and judge every gate; JSON under build/bench (ARGS=-
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r scripts/locks/bench.lock
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: tools      ## the long tests: random swaps against the real contracts, slow Python tests, deep fuzzing
+soak: tools      ## the long tests: random swaps against the real contracts, 200,000 orders, slow Python tests, deep fuzzing
 	@$(BIN)/python scripts/random_swaps.py --count 20000
+	@$(BIN)/python scripts/soak_orders.py --orders 200000 --faults
 	@$(BIN)/pytest -m slow $(ARGS)
 	@$(BIN)/python scripts/test_contracts.py --deep
 

@@ -24,6 +24,7 @@ import msgspec
 
 from agent.core.desk.settings import DeskSettings
 from agent.core.effects.orders import Place
+from agent.core.events.control import OperatorCommand
 from agent.core.events.orders import Fill
 from agent.core.orders.table import OrderState
 from agent.core.risk.check_view import AccountLimits
@@ -33,7 +34,8 @@ from agent.devnet.purpleflea.faults import read_faults
 from agent.devnet.purpleflea.orders import Place as VenuePlace
 from agent.devnet.restless import Restless
 from agent.engine.guarded import GuardPlan
-from agent.engine.venue_run import VenueAccess, VenueResult, VenueRun, run_venue
+from agent.engine.venue_result import VenueResult
+from agent.engine.venue_run import VenueAccess, VenueRun, run_venue
 from agent.engine.venue_shell import VenueShell
 from agent.journal.reader import JournalReader
 from agent.journal.records import EFFECTS, EVENT
@@ -81,7 +83,8 @@ FAULTS: tuple[tuple[str, dict[str, Any], float], ...] = (
     ("F31", {"mode": "json"}, 0.00005),
 )
 """Knob, parameters, and how likely it acts on an occasion: those that an honest agent gets over without a person."""
-STUCK_S = 45.0
+STAYED_UNKNOWN = "orders:ORDER_STAYS_UNKNOWN"
+STUCK_S = 120.0
 """Without an order for so long, nothing comes any more."""
 
 
@@ -94,6 +97,7 @@ class Soak:
         self.keys: AccountKeys = venue.create_account(funds="100000000")
         self.sent: list[str] = []
         self.stuck = ""
+        self.resets = 0
         self._orders = orders
         self._has_faults = has_faults
         self._seed = seed
@@ -155,6 +159,7 @@ class Soak:
             while len(self.sent) < self._orders:
                 await asyncio.sleep(0.02)
                 now_s = time.monotonic()
+                self.resets += _allow_again(shell)
                 if len(self.sent) > had:
                     had, had_s = len(self.sent), now_s
                 elif now_s - had_s > STUCK_S:
@@ -223,6 +228,22 @@ class Soak:
         return places, fills
 
 
+def _allow_again(shell: VenueShell) -> int:
+    """A person at work: a symbol that was halted for an order whose fate was open trades on once nothing is open."""
+    desk = shell.core.desk
+    assert desk is not None
+    if any(order.state is OrderState.UNKNOWN for order in desk.orders.all_live()):
+        return 0
+    halted = [symbol for symbol, holds in desk.state.breakers.symbol_holds.items() if STAYED_UNKNOWN in holds]
+    for symbol in halted:
+        shell.tell(
+            OperatorCommand(
+                action="reset_breaker", target=STAYED_UNKNOWN, symbol=symbol, reason="the fence left nothing unknown"
+            )
+        )
+    return len(halted)
+
+
 def _why(shell: VenueShell, client: PurpleFleaClient) -> str:
     """What keeps it from trading."""
     desk = shell.core.desk
@@ -260,6 +281,7 @@ async def soak(folder: Path, *, orders: int, seed: int, has_faults: bool, say: C
             "records": result.records,
             "connections": result.connections,
             "faults": fired,
+            "resets_by_a_person": one.resets,
             "alarms": {name: count for name, count in result.counts.items() if name.startswith("alarm")},
             "differences": one.differences(result),
         }

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -30,7 +31,7 @@ STALL_S = 0.4
 
 
 @asynccontextmanager
-async def trading(folder: Path, **more: object) -> AsyncIterator[tuple[Stage, Child]]:
+async def trading(folder: Path, **more: Any) -> AsyncIterator[tuple[Stage, Child]]:
     """An agent that has placed its first orders."""
     async with PurpleFleaVenue(seed=5) as venue:
         stage = Stage(venue, folder, seed=5)
