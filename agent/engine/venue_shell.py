@@ -18,7 +18,7 @@ from typing import Protocol
 
 from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer, ModeChanged, Stop
-from agent.core.effects.orders import CancelAll, Notify, OrderEffect, Refuse
+from agent.core.effects.orders import CancelAll, Notify, OrderEffect, Place, Refuse
 from agent.core.events import Event, Stamp
 from agent.core.events.control import TimerFired
 from agent.core.events.orders import Fill, SendResult
@@ -178,7 +178,9 @@ class VenueShell:
 
     def _act(self, effect: Effect, stamp: Stamp) -> None:
         kind = type(effect)
-        if kind is ArmTimer:
+        if kind is Place and self._when_synced is None:
+            self._send(effect, stamp)
+        elif kind is ArmTimer:
             self._timers.arm(effect)  # type: ignore[arg-type] # `kind` says so, for a tenth of isinstance
         elif kind is DisarmTimer:
             self._timers.disarm(effect)  # type: ignore[arg-type] # as above

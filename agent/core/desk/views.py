@@ -72,7 +72,6 @@ class Views:
         """All that is known; `without` is the order itself where it is among those that are reserved for."""
         state, orders, standing, session = self._state, self._orders, self._standing, self._session.state
         breakers, markets = state.breakers, state.markets
-        day_loss = breakers.day_loss
         symbol, side, strategy = order.symbol, order.side, order.strategy
         market = markets.look(symbol)
         book = market.book
@@ -104,7 +103,7 @@ class Views:
         is_whitelisted = symbol in self._symbols
         is_fenced = known.unknown_count != 0 and orders.is_fenced(symbol)
         duplicates = self._duplicates.count((strategy, symbol, side, order.price_ticks, order.lots), now_ns)
-        day_loss_atoms, day_start_atoms = day_loss.loss_atoms, day_loss.base_atoms
+        nav_ref_atoms, day_loss_atoms, day_start_atoms = breakers.day_loss.figures_atoms()
         day_notional_atoms, day_orders = breakers.notional_today_atoms, breakers.orders_today
         repeats = state.repeats.count(strategy, side)
         # By place, under the fields' own names (which a test compares): naming so many takes ten times as long.
@@ -115,7 +114,7 @@ class Views:
             book, mark_ticks, mark_age_ns, duplicates,
             position_lots, reserved_buy_lots, reserved_sell_lots, own_highest_bid_ticks, own_lowest_ask_ticks,
             gross_others_atoms, net_long_others_atoms, net_short_others_atoms,
-            quote_free_atoms, base_free_lots, day_loss.nav_ref_atoms, day_loss_atoms, day_start_atoms,
+            quote_free_atoms, base_free_lots, nav_ref_atoms, day_loss_atoms, day_start_atoms,
             open_symbol, open_total, day_notional_atoms, day_orders, repeats,
         )  # fmt: skip
 

@@ -47,6 +47,16 @@ class DayLoss(msgspec.Struct, kw_only=True):
             return 0
         return min(self.nav_start_atoms + self.deposits_atoms - self.withdrawals_atoms, self.nav_atoms)
 
+    def figures_atoms(self) -> tuple[int, int, int]:
+        """`nav_ref_atoms`, `loss_atoms` and `base_atoms`, which every order asks for together."""
+        start_atoms, nav_atoms = self.nav_start_atoms, self.nav_atoms
+        if start_atoms is None or nav_atoms is None:
+            return 0, 0, (start_atoms or 0) - self.withdrawals_atoms
+        base_atoms = start_atoms - self.withdrawals_atoms
+        with_flows_atoms = base_atoms + self.deposits_atoms
+        ref_atoms = with_flows_atoms if with_flows_atoms < nav_atoms else nav_atoms
+        return ref_atoms, with_flows_atoms - nav_atoms, base_atoms
+
     def limit_atoms(self, limit_ppm: int) -> int:
         """The loss at which it trips, rounded up to the atom: one less does not."""
         return -(-limit_ppm * self.base_atoms // PPM)
