@@ -62,6 +62,8 @@ class MarketData:
         self._counters = counters
         self._malformed = malformed
         self._books: dict[str, _Watched] = {}
+        self._ask_at_ns = _NEVER_NS
+        """For a book that is first heard of behind its subscription, which it was part of."""
 
     def define(self, symbol: str) -> None:
         """A market; its book begins anew where the grid is another one."""
@@ -69,7 +71,7 @@ class MarketData:
         watched = self._books.get(symbol)
         if watched is None:
             if symbol in self._symbols:
-                self._books[symbol] = _Watched(Keeper.of(market))
+                self._books[symbol] = _Watched(Keeper.of(market), ask_at_ns=self._ask_at_ns)
             return
         known, now = watched.keeper.market.instrument, market.instrument
         if (known.tick, known.lot) == (now.tick, now.lot):
@@ -83,11 +85,13 @@ class MarketData:
             watched.keeper.restart()
             watched.silent_at_ns = watched.ask_at_ns = _NEVER_NS
             watched.asked = 0
+        self._ask_at_ns = _NEVER_NS
 
     def subscribed(self) -> None:
-        """All books were asked for just now."""
+        """All books were asked for just now, those that the venue has not named yet included."""
+        self._ask_at_ns = self._now.monotonic_ns + 2 * _ASK_AFTER_MS * _MS
         for watched in self._books.values():
-            watched.ask_at_ns = self._now.monotonic_ns + 2 * _ASK_AFTER_MS * _MS
+            watched.ask_at_ns = self._ask_at_ns
 
     # Frames
 

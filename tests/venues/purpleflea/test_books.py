@@ -15,7 +15,8 @@ from agent.core.events.market import BookDelta, BookSnapshot, BookStale, MarketT
 from agent.core.instruments import Side
 from agent.core.market import Book
 from agent.venues.purpleflea.decimals import text_of
-from tests.venues.purpleflea.worlds import BTC, MS, NOW_NS, NOW_US, SECOND, Session, hello
+from agent.venues.purpleflea.protocol import PurpleFleaProtocol
+from tests.venues.purpleflea.worlds import BTC, MS, NOW_NS, NOW_US, SECOND, Session, hello, options
 
 ASK = {"action": "subscribe", "channels": ["orderbook"], "symbols": ["BTC-USDC"], "depth": 50}
 
@@ -61,6 +62,20 @@ def test_a_delta_that_cannot_be_ends_the_book_and_asks_for_it_anew(changed: dict
     assert session.delta(**changed) == [BookStale("BTC-USDC", reason)]
     assert session.said() == [ASK]
     assert session.delta(prev_seq=2) == []
+
+
+def test_a_first_snapshot_that_is_lost_is_asked_for_although_the_market_was_named_behind_the_subscription() -> None:
+    session = Session(is_live=False)
+    session.protocol = PurpleFleaProtocol(options())
+    session.connect()
+    session.hear(hello())
+    session.say(
+        type="instrument", symbol="BTC-USDC", tick="0.1", lot="0.001", min_qty="0.001", min_notional="1", max_qty="100",
+        price_band_bps=1_000, maker_fee_ppm=0, taker_fee_ppm=0, quote_atoms_per_tick_lot=100, status="trading",
+    )  # fmt: skip
+    session.said()
+    session.wait(2 * SECOND)
+    assert ASK in session.said()
 
 
 def test_a_delta_that_came_twice_is_ignored() -> None:
