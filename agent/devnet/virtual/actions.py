@@ -20,6 +20,8 @@ NS_PER_S = 1_000_000_000
 BLOW_NS = 100_000_000
 """Once in this time each blow of fate has its chance."""
 LOTS_MAX = 450
+BURST = 0.05
+"""A share of the orders brings many others with it, at once."""
 HASTE = 0.15
 HASTE_NS = 30_000_000
 """A share of the orders is not wanted any more within this."""
@@ -117,7 +119,7 @@ def draw_actions(streams: Streams, profile: Profile, *, until_ns: int) -> tuple[
         for name in BLOWS
         if (rate_ppm := profile.rates_ppm.get(name, 0))
         for chance, form in ((streams["fault." + name], streams["form." + name]),)
-        for at_ns in range(0, until_ns, BLOW_NS)
+        for at_ns in range(NS_PER_S, until_ns, BLOW_NS)
         if chance.random() * PPM < rate_ppm
     ]
     return tuple(sorted([*wishes, *blows], key=lambda action: action.at_ns))
@@ -135,6 +137,8 @@ def _wishes(stream: random.Random, streams: Streams, profile: Profile, until_ns:
             lots = lots_left.take(symbol, side)
             if lots is not None:
                 wishes.append(_place(stream, at_ns, symbol, side, lots))
+            if stream.random() < BURST:
+                wishes += _burst(stream, at_ns, symbol, side, lots_left)
             if stream.random() < HASTE:
                 wishes.append(CancelAction(at_ns=at_ns + stream.randint(0, HASTE_NS), nth=-1))
         elif kind < 0.75:
@@ -148,7 +152,7 @@ def _wishes(stream: random.Random, streams: Streams, profile: Profile, until_ns:
                     by_ticks=stream.randint(-4, 4),
                 )
             )
-        elif kind < 0.99:
+        elif kind < 0.996:
             lots = lots_left.take(symbol, side, of_signal=True)
             if lots is not None:
                 wishes.append(_signal(stream, streams, profile, at_ns, len(wishes), symbol, side, lots))
@@ -157,12 +161,27 @@ def _wishes(stream: random.Random, streams: Streams, profile: Profile, until_ns:
     return wishes
 
 
+def _burst(stream: random.Random, at_ns: int, symbol: str, side: Side, lots_left: _Lots) -> list[Action]:
+    """Many orders on one side within a millisecond: the order rate and the limits are met at once."""
+    burst: list[Action] = []
+    for number in range(stream.randint(8, 25)):
+        lots = lots_left.take(symbol, side)
+        if lots is not None:
+            burst.append(_place(stream, at_ns + number * 40_000, symbol, side, lots))
+    return burst
+
+
+def _behind(stream: random.Random) -> int:
+    """How far from the touch an order rests: near it mostly, and sometimes where nobody comes."""
+    return stream.randint(-600, -150) if stream.random() < 0.35 else stream.randint(-25, 4)
+
+
 def _place(stream: random.Random, at_ns: int, symbol: str, side: Side, lots: int) -> PlaceAction:
     order_type = stream.choice((OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, *OrderType))
     rests = order_type in (OrderType.LIMIT, OrderType.POST_ONLY)
     return PlaceAction(
         at_ns=at_ns, symbol=symbol, side=side, order_type=order_type, lots=lots,
-        offset_ticks=stream.randint(-25, 4) if rests else stream.randint(-2, 15),
+        offset_ticks=_behind(stream) if rests else stream.randint(-2, 15),
         is_reduce_only=stream.random() < 0.08,
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 FAULTS: tuple[Fault, ...] = (
     Fault("network.lose_up", "venue.lost_frame", 10_000, 100_000),
-    Fault("network.lose_down", "venue.lost_frame", 1_000, 30_000),
+    Fault("network.lose_down", "venue.lost_frame", 4_000, 50_000),
     Fault("network.duplicate_up", "venue.duplicate", 5_000, 80_000),
     Fault("network.duplicate_down", "venue.duplicate", 5_000, 150_000),
     Fault("network.reorder", "venue.reorder", 5_000, 150_000),
@@ -48,7 +48,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("venue.silent_query", "venue.silent_query", 30_000, 400_000),
     Fault("venue.not_found", "venue.not_found_live", 30_000, 300_000),
     Fault("venue.incomplete_list", "venue.incomplete_list", 50_000, 500_000),
-    Fault("venue.soft_cancel_reject", "venue.cancel_rejected", 20_000, 300_000),
+    Fault("venue.soft_cancel_reject", "venue.cancel_rejected", 50_000, 500_000),
     Fault("venue.cancel_refused", "venue.cancel_rejected", 20_000, 200_000),
     Fault("venue.late_fill", "venue.fill_after_cancel", 50_000, 400_000),
     Fault("venue.amend_refused", "venue.amend_rejected", 50_000, 400_000),

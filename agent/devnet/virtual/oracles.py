@@ -8,7 +8,6 @@ replay gives the same · O10 memory and queues are bounded · O11 nothing halts 
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -63,7 +62,9 @@ class Oracles:
     def __init__(self, world: World) -> None:
         self._world = world
         self._sent_places: dict[str, requests.Place] = {}
-        self._recent_places: deque[int] = deque()
+        self._tokens_nano = world.limits.orders_per_s * NS_PER_S
+        """Of a bucket of a second's orders, in billionths, at the monotonic time `_tokens_ns`."""
+        self._tokens_ns = 0
         self._halted = False
         self.duties = Duties(world)
         self._book_ns: dict[str, int | None] = {}
@@ -112,16 +113,13 @@ class Oracles:
         if seen_ns is None or stamp.monotonic_ns - seen_ns > BOOK_AGE_NS_MAX:
             find("O7", f"an order was placed on a book of {seen_ns} at {stamp.monotonic_ns}: {place}")
         per_s = self._world.limits.orders_per_s
-        recent = self._recent_places
-        recent.append(stamp.monotonic_ns)
-        while stamp.monotonic_ns - recent[0] >= NS_PER_S:
-            recent.popleft()
-        if len(recent) > 2 * per_s:
-            find("O4", f"{len(recent)} orders within a second, {per_s} a second allowed")
-        else:
-            per_burst = per_s // 5 + 1
-            if len(recent) > per_s + per_burst:
-                self._world.reach("order rate at its limit")
+        elapsed_ns = stamp.monotonic_ns - self._tokens_ns
+        self._tokens_nano = min(per_s * NS_PER_S, self._tokens_nano + elapsed_ns * per_s) - NS_PER_S
+        self._tokens_ns = stamp.monotonic_ns
+        if self._tokens_nano < 0:
+            find("O4", f"more than {per_s} orders a second behind a burst of as many: {place}")
+        if self._tokens_nano < NS_PER_S:
+            self._world.reach("order rate at its limit")
 
     def on_sent(self, effect: Effect) -> None:
         if isinstance(effect, requests.Place):
@@ -171,7 +169,7 @@ class Oracles:
         if self._state_at_death is not None and started.replayed_hash not in ("", self._state_at_death):
             self._world.find("O9", "the replay ends in another state than the process that died was in")
         self._book_ns.clear()
-        self._recent_places.clear()
+        self._tokens_nano, self._tokens_ns = self._world.limits.orders_per_s * NS_PER_S, 0
         self._halted = started.is_halted
 
     def on_no_start(self, error: SetupError) -> None:

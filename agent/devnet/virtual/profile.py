@@ -16,7 +16,7 @@ from agent.devnet.virtual.randomness import Streams
 
 ABSENT_PPM = 500_000
 BRUTAL_PPM = 300_000
-BREACH_PPM = 150_000
+BREACH_PPM = 200_000
 """Share of worlds whose peer breaks its contract at all: there the agent has to stop, and nothing else is seen."""
 PPM = 1_000_000
 PRODUCER = "model"
@@ -73,7 +73,7 @@ def draw(streams: Streams, name: Name = "swarm") -> Profile:
         latency_mean_ns=stream.choice((0, NS_PER_MS // 5, 2 * NS_PER_MS, 30 * NS_PER_MS)),
         acks_tell_result=stream.random() < 0.5,
         asks_twice=stream.random() < 0.4,
-        buys_ppm=stream.choice((500_000, 500_000, 150_000, 900_000)),
+        buys_ppm=stream.choice((500_000, 100_000, 900_000, 950_000)),
         has_snapshots=stream.random() < 0.7,
         calls_per_s=stream.choice((4, 12, 12, 40)),
     )

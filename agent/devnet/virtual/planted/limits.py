@@ -11,8 +11,9 @@ from agent.core.orders.order import Order
 from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
 from agent.core.orders.table import OrderState
-from agent.core.risk import checks, evidence_checks, limit_checks
+from agent.core.risk import check_view, checks, evidence_checks, limit_checks
 from agent.core.risk.breakers.aggregate import Breakers
+from agent.core.risk.exposure import Exposure, worst_exposure
 from agent.core.risk.modes import ACTIVE, Mode
 from agent.core.risk.rate import Bucket
 from agent.core.signals.admission import Admission
@@ -20,11 +21,12 @@ from agent.core.standing import Standing
 from agent.devnet.virtual.planted.swap import bug
 
 
-def _netted_lots(self: OwnOrders, symbol: str, side: Side) -> int:
-    return max(0, _reserved_lots(self, symbol, side) - _reserved_lots(self, symbol, side.opposite))
-
-
-_reserved_lots = OwnOrders.reserved_lots
+def _netted(*, reserved_buy_lots: int, reserved_sell_lots: int, **known: Any) -> Exposure:
+    return worst_exposure(
+        reserved_buy_lots=max(0, reserved_buy_lots - reserved_sell_lots),
+        reserved_sell_lots=max(0, reserved_sell_lots - reserved_buy_lots),
+        **known,
+    )
 
 
 def _reserve_without_the_cancelled(
@@ -112,7 +114,7 @@ LIMITS = (
     bug(
         "open-orders-netted",
         "open buys and sells are set off against each other",
-        (OwnOrders, "reserved_lots", _netted_lots),
+        (check_view, "worst_exposure", _netted),
     ),
     bug(
         "reservation-freed-early",
