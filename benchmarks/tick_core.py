@@ -74,7 +74,12 @@ async def trade(port: int) -> None:
                 ws_url=f"ws://127.0.0.1:{port}/",
                 credentials=Credentials("k"),
                 options=Options(
-                    symbols=DESK.symbols, orders_per_s=FAR, cancels_per_s=FAR, max_open=FAR, ping_ms=60_000
+                    symbols=DESK.symbols,
+                    orders_per_s=FAR,
+                    cancels_per_s=FAR,
+                    max_open=FAR,
+                    ping_ms=60_000,  # the server waits for nothing but orders
+                    late_ms=FAR,  # it sends the same tick again and again
                 ),
             ),
             guard=GuardPlan(folder=folder / "guard"),

@@ -46,6 +46,7 @@ def go_live(connection: socket.socket) -> None:
     missing = {"subscribe", "open_orders", "account"} - answered
     if missing:
         raise AssertionError(f"the client did not ask for {', '.join(sorted(missing))}; it said {sorted(answered)}")
+    connection.sendall(framed(encoded(_snapshot())))  # fresh, however long all that took
 
 
 def encoded(frame: dict[str, Any]) -> bytes:
