@@ -8,7 +8,6 @@ from agent.core.events import Stamp
 from agent.core.instruments import Side
 from agent.core.orders.machine import Machine
 from agent.core.orders.order import Order
-from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
 from agent.core.orders.table import OrderState
 from agent.core.risk import check_view, checks, evidence_checks, limit_checks
@@ -43,20 +42,6 @@ def _reserve_without_the_cancelled(
 
 
 _reserve = Machine._reserve
-
-
-def _reserve_without_the_unknown(
-    self: Any, order: Order, state: OrderState, asks_for_owed: bool, stamp: Stamp, out: Outcome
-) -> None:
-    as_if = OrderState.PENDING_CANCEL if state is OrderState.UNKNOWN else state
-    if as_if is state:
-        _reserve(self, order, state, asks_for_owed, stamp, out)
-    else:
-        _reserve_without_the_cancelled(self, order, as_if, asks_for_owed, stamp, out)
-
-
-def _never_fenced(self: OwnOrders, symbol: str) -> bool:
-    return False
 
 
 def _without(*rows: Any) -> Any:
@@ -120,12 +105,6 @@ LIMITS = (
         "reservation-freed-early",
         "an order is not reserved for once its cancel is sent",
         (Machine, "_reserve", _reserve_without_the_cancelled),
-    ),
-    bug(
-        "unknown-forgotten",
-        "an order of unknown fate neither fences its symbol nor is reserved for",
-        (Machine, "_reserve", _reserve_without_the_unknown),
-        (OwnOrders, "is_fenced", _never_fenced),
     ),
     bug("position-limit-off", "nothing bounds a position", (checks, "CHECKS", _without(limit_checks.positions))),
     bug("order-rate-off", "there is always a token for an order", (Bucket, "take", _always_a_token)),
