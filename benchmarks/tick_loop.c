@@ -64,15 +64,29 @@ int measure(int fd, const unsigned char *tick, long length, int count, long long
     return 0;
 }
 
-/* The payload of a client's frame laid open, with a zero behind it; NULL for a frame without one. */
-static char *payload_of(unsigned char *frame, long length) {
-    long header = (frame[1] & 0x7f) == 126 ? 4 : 2;
-    if (!(frame[1] & 0x80) || length <= header + 4) return 0;
-    unsigned char *key = frame + header, *text = key + 4;
-    long size = length - header - 4;
-    for (long at = 0; at < size; at++) text[at] ^= key[at & 3];
+/* What came from the client, of which the first `taken` bytes were read. */
+struct inbox {
+    unsigned char data[65536];
+    long have, taken;
+};
+
+/* The payload of the next frame into `text`, with a zero behind it. Its length, or -1 where the client is gone. */
+static long next_text(int fd, struct inbox *in, char *text, long room) {
+    memmove(in->data, in->data + in->taken, (size_t)(in->have -= in->taken));
+    in->taken = 0;
+    long want;
+    while ((want = frame_length(in->data, in->have)) == 0 || in->have < want) {
+        if (want < 0 || want > (long)sizeof in->data) return -1;
+        ssize_t got = recv(fd, in->data + in->have, sizeof in->data - (size_t)in->have, 0);
+        if (got <= 0) return -1;
+        in->have += got;
+    }
+    in->taken = want;
+    long head = (in->data[1] & 0x7f) == 126 ? 4 : 2, size = want - head - 4;
+    if (!(in->data[1] & 0x80) || size < 0 || size >= room) return -1;
+    for (long at = 0; at < size; at++) text[at] = (char)(in->data[head + 4 + at] ^ in->data[head + (at & 3)]);
     text[size] = 0;
-    return (char *)text;
+    return size;
 }
 
 static int send_text(int fd, const char *text, int size) {
@@ -92,18 +106,18 @@ static int send_text(int fd, const char *text, int size) {
    next tick waits until the client has taken that in, which its answer to a ping says. Frames that are no orders are passed over. */
 int measure_trading(int fd, const unsigned char *tick, long length, int count, long long *took_ns, long exec_seq,
                     long book_seq) {
-    static unsigned char buffer[65537];
+    static struct inbox in;
+    static char said[65536];
     char text[900], name[64];
+    in.have = in.taken = 0;
     for (int turn = 0; turn < count; turn++) {
         char *found = 0;
         long long start = now_ns();
         if (send_all(fd, tick, length)) return -1;
         while (!found) {
-            long got = read_frame(fd, buffer, sizeof buffer - 1);
-            if (got < 0) return -1;
+            if (next_text(fd, &in, said, sizeof said) < 0) return -2;
             took_ns[turn] = now_ns() - start;
-            char *said = payload_of(buffer, got);
-            if (said && strstr(said, "\"place_order\"")) found = strstr(said, "\"client_order_id\":\"");
+            if (strstr(said, "\"place_order\"")) found = strstr(said, "\"client_order_id\":\"");
         }
         if (sscanf(found, "\"client_order_id\":\"%40[a-z0-9]", name) != 1) return -1;
         int size = snprintf(text, sizeof text,
@@ -125,11 +139,9 @@ int measure_trading(int fd, const unsigned char *tick, long length, int count, l
         book_seq++;
         size = snprintf(text, sizeof text, "{\"type\":\"ping\",\"id\":%d}", turn + 1);
         if (send_text(fd, text, size)) return -1;
-        for (char *said = 0; !said || !strstr(said, "\"pong\"");) {
-            long got = read_frame(fd, buffer, sizeof buffer - 1);
-            if (got < 0) return -1;
-            said = payload_of(buffer, got);
-        }
+        do {
+            if (next_text(fd, &in, said, sizeof said) < 0) return -3;
+        } while (!strstr(said, "\"pong\""));
     }
     return 0;
 }

@@ -78,8 +78,9 @@ def once(name: str, library: ctypes.CDLL) -> list[int]:
                 tick = framed(tick_text())
                 took = (ctypes.c_longlong * (WARM_UP + COUNT))()
                 asked = (connection.fileno(), tick, len(tick), len(took), took)
-                if library.measure_trading(*asked, 0, BOOK_SEQ) if name == "core" else library.measure(*asked):
-                    raise AssertionError(f"{name}: the client went away, or sent something else than one order")
+                fault = library.measure_trading(*asked, 0, BOOK_SEQ) if name == "core" else library.measure(*asked)
+                if fault:
+                    raise AssertionError(f"{name}: {fault}: the client went away, or sent something else than one order")
             client.wait(20)
         finally:
             client.kill()
