@@ -140,9 +140,6 @@ class Evidence:
         if event.side is not order.side or event.symbol != order.symbol or event.cum_lots != cum_lots:
             self._judge(order, event, out)
         row = FILL_PART if cum_lots < largest else FILL_FULL if cum_lots == largest else FILL_OVER
-        if row is FILL_PART and order.order_type is OrderType.FOK and not is_owed:
-            detail = f"{cum_lots} of {order.total_lots} lots"
-            out.effects.append(Alarm("critical", "FOK_FILLED_IN_PART", order.client_order_id, detail))
         machine.react(order, row, stamp, out, is_owed)
 
     def reject(self, event: Reject, stamp: Stamp, out: Outcome) -> None:
@@ -352,6 +349,10 @@ class Evidence:
     def _end(self, order: Order, cum_lots: int, *, is_expired: bool, stamp: Stamp, out: Outcome) -> None:
         if order.state not in FINAL:
             order.claimed_lots = max(order.claimed_lots, cum_lots)
+            # Each order it meets is a fill of its own, so only its end says that it was not filled whole.
+            if order.order_type is OrderType.FOK and 0 < max(order.cum_lots, order.claimed_lots) < order.total_lots:
+                detail = f"{max(order.cum_lots, order.claimed_lots)} of {order.total_lots} lots"
+                out.effects.append(Alarm("critical", "FOK_FILLED_IN_PART", order.client_order_id, detail))
             if cum_lots > order.total_lots and order.pending_lots >= cum_lots:
                 order.total_lots = order.pending_lots  # more was filled than before the amendment could: it was applied
         self._machine.react(order, EXPIRED if is_expired else CANCELED, stamp, out)

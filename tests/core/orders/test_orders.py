@@ -173,7 +173,19 @@ def test_a_fill_that_is_not_what_was_ordered_counts_and_is_told(
 
 def test_a_fok_that_fills_in_part_is_a_breach(account: Account) -> None:
     name = account.place(order_type=OrderType.FOK)
-    assert alarms(account.tell(acked(1, name), filled(2, name, Side.BUY, 4, 4))) == ["FOK_FILLED_IN_PART"]
+    assert alarms(account.tell(acked(1, name), filled(2, name, Side.BUY, 4, 4))) == []
+    assert alarms(account.tell(canceled(3, name, 4))) == ["FOK_FILLED_IN_PART"]
+
+
+def test_a_fok_that_meets_several_orders_is_filled_whole_in_several_fills(account: Account) -> None:
+    name = account.place(order_type=OrderType.FOK)
+    out = account.tell(acked(1, name), filled(2, name, Side.BUY, 4, 4), filled(3, name, Side.BUY, 6, 10))
+    assert alarms(out) == []
+
+
+def test_a_fok_that_is_not_filled_at_all_is_none(account: Account) -> None:
+    name = account.place(order_type=OrderType.FOK)
+    assert alarms(account.tell(acked(1, name), canceled(2, name, 0))) == []
 
 
 def test_an_amendment_that_never_left_changes_nothing(account: Account) -> None:
