@@ -77,8 +77,8 @@ class Busy:
             now_ns = time.monotonic_ns()
             if now_ns >= self._beat_ns:
                 self._beat_ns = now_ns + 50_000_000
+                world.step(GuardPulse(is_armed=True))  # before the beat: a machine that stalled is no guard that died
                 world.step(TimerFired("beat"))
-                world.step(GuardPulse(is_armed=True))
             number = self.lives
             level = ((BID_TICKS - 1, 1 + number % 100),)
             world.step(BookDelta(symbol=BTC.symbol, book_seq=1 + number, bids=level, asks=(), exchange_ns=1))
