@@ -171,7 +171,7 @@ async def test_a_node_that_goes_away_and_comes_back_is_watched_again(
     assert result.mismatches == []
 
 
-async def test_live_needs_a_guard_that_this_build_does_not_have(mev_agent: Command, tmp_path: Path) -> None:
+async def test_a_chain_with_real_funds_is_not_traded(mev_agent: Command, tmp_path: Path) -> None:
     config = tmp_path / "live.toml"
     config.write_text('mode = "live"\n')
     ran = await mev_agent("run", "--rpc-url", "http://127.0.0.1:9", "--live", "--config", config)
@@ -184,4 +184,4 @@ async def test_live_needs_a_guard_that_this_build_does_not_have(mev_agent: Comma
     )
     ran = await mev_agent("run", "--rpc-url", "http://127.0.0.1:9", "--live", "--config", config)
     assert ran.code == 5
-    assert "guard" in ran.stderr
+    assert "real funds is not traded" in ran.stderr
