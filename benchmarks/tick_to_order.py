@@ -80,7 +80,9 @@ def once(name: str, library: ctypes.CDLL) -> list[int]:
                 asked = (connection.fileno(), tick, len(tick), len(took), took)
                 fault = library.measure_trading(*asked, 0, BOOK_SEQ) if name == "core" else library.measure(*asked)
                 if fault:
-                    raise AssertionError(f"{name}: {fault}: the client went away, or sent something else than one order")
+                    raise AssertionError(
+                        f"{name}: {fault}: the client went away, or sent something else than one order"
+                    )
             client.wait(20)
         finally:
             client.kill()

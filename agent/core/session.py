@@ -58,6 +58,7 @@ class Phase(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     """A venue without acknowledgements: prices only."""
 
+
 _LIVE = Phase.LIVE
 
 
