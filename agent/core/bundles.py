@@ -263,7 +263,6 @@ class BundleDesk:
             quarantined_pools=tuple(pool for pool in found.pools if pool in state.quarantined),
             is_plan=executed.is_plan,
             verdict=executed.verdict,
-            unproved_pools=(),
             state_hash=found.head_hash,
             head_hash="" if head is None else head.block_hash,
             head_number=0 if head is None else head.number,

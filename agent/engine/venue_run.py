@@ -67,6 +67,7 @@ class VenueAccess(msgspec.Struct, frozen=True, kw_only=True):
     ws_url: str
     credentials: Credentials
     options: Options
+    connect_within_s: float = 10.0
 
     def __repr__(self) -> str:
         return f"VenueAccess({', '.join(self.options.symbols)})"
@@ -238,6 +239,7 @@ async def run_venue(
                 shell.on_events,
                 clock=clock,
                 on_alarm=shell.alarm,
+                connect_within_s=asked.access.connect_within_s,
             )
             _remember(protocol, core)
             shell.client = client

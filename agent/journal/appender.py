@@ -51,7 +51,6 @@ class Appender:
     """Rises with each run of this journal and never repeats: ids are made of it."""
     digest: bytes
     """Of everything up to the last digest record; who knows it can tell whether the past was rewritten."""
-    digest_sequence: int
     _keeper: Keeper
     _file: StoredFile
     _map: MappedBytes
@@ -183,7 +182,7 @@ class Appender:
         self._digest_due = self._sequence + DIGEST_EVERY
         self._digest_due_ns = monotonic_ns + DIGEST_EVERY_NS
         self._append_reserved(DIGEST, digest, monotonic_ns, wall_ns)
-        self.digest, self.digest_sequence = digest, self._sequence
+        self.digest = digest
         self._start_digest(self._end)
 
     def _written(self) -> tuple[int, int]:

@@ -12,9 +12,6 @@ from zlib import crc32
 
 import msgspec
 
-from agent.core.effects import Effect
-from agent.core.events import Event
-
 HEADER = struct.Struct("<IBBHQQqqII")
 """length of the payload, type, schema, flags, sequence, synced sequence, monotonic ns, wall ns, previous crc, crc."""
 COVERED = struct.Struct("<IBBHQQqqI")
@@ -98,15 +95,6 @@ _encoder = msgspec.json.Encoder()
 encode_payload = _encoder.encode
 _run_decoder = msgspec.json.Decoder(Run)
 _state_decoder = msgspec.json.Decoder(State)
-_cut_decoder = msgspec.json.Decoder(Cut)
-
-
-def encode_event(event: Event) -> bytes:
-    return _encoder.encode(event)
-
-
-def encode_effects(effects: tuple[Effect, ...]) -> bytes:
-    return _encoder.encode(effects)
 
 
 def decode_run(payload: bytes) -> Run:
@@ -115,10 +103,6 @@ def decode_run(payload: bytes) -> Run:
 
 def decode_state(payload: bytes) -> State:
     return _state_decoder.decode(payload)
-
-
-def decode_cut(payload: bytes) -> Cut:
-    return _cut_decoder.decode(payload)
 
 
 def check(data: bytes | memoryview, offset: int, end: int, previous_crc: int) -> int:

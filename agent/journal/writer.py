@@ -94,7 +94,6 @@ class JournalWriter(Appender):
         self._number = ending.segment + 1
         self._sequence = ending.sequence
         self.digest = ending.digest
-        self.digest_sequence = 0
         self._limit = -1
         self._crc = ending.crc
         self._unsynced_since_ns = monotonic_ns

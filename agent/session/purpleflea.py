@@ -92,7 +92,10 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
         mode=settings.mode,
         desk=desk,
         access=VenueAccess(
-            ws_url=account.ws_url, credentials=Credentials(key, account.auth), options=options_of(account)
+            ws_url=account.ws_url,
+            credentials=Credentials(key, account.auth),
+            options=options_of(account),
+            connect_within_s=account.connect_within_ms / 1_000,
         ),
         guard=GuardPlan(
             beat_deadline_ms=settings.guard.heartbeat_ms,

@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agent.devnet.purpleflea import AccountKeys, PurpleFleaVenue
@@ -42,8 +44,19 @@ def open_orders(venue: PurpleFleaVenue, keys: AccountKeys) -> int:
     return sum(row["status"] == "open" for row in venue.books()["accounts"][keys.agent_id]["orders"])
 
 
+@pytest.fixture
+def leave_no_guard(tmp_path: Path) -> Iterator[None]:
+    """An account's guard goes on asking for as long as it takes: here the venue ends with the test."""
+    yield
+    for process in psutil.process_iter(["cmdline"]):
+        if str(tmp_path) in " ".join(process.info["cmdline"] or ()):
+            process.kill()
+
+
 @pytest.mark.parametrize("where", ["beat", "frame", "strategy", "journal"])
-async def test_a_failure_ends_the_run_and_the_guard_takes_over(where: str, tmp_path: Path) -> None:
+async def test_a_failure_ends_the_run_and_the_guard_takes_over(
+    where: str, tmp_path: Path, leave_no_guard: None
+) -> None:
     async with PurpleFleaVenue(seed=1) as venue:
         keys = venue.create_account(funds="100000")
         config, environment = configured(tmp_path, venue, keys)

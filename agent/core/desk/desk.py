@@ -285,6 +285,7 @@ class OrderDesk:
         self._on_evidence(event, stamp, out)
 
     def _on_session_up(self, event: SessionUp, stamp: Stamp, out: Outcome) -> None:
+        self.state.session_up_ns = stamp.monotonic_ns
         self.state.venue_orders_per_s, self.state.venue_cancels_per_s = event.orders_per_s, event.cancels_per_s
         self._adopt_rate(stamp)
         self.state.venue_max_open = event.max_open

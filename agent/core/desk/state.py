@@ -42,6 +42,8 @@ class DeskState(msgspec.Struct, kw_only=True):
     """By client order id: orders that are not over."""
     is_opened: bool = False
     """The venue's first account statement was taken as the opening balance."""
+    session_up_ns: int = 0
+    """Monotonic time at which the present session began."""
     venue_orders_per_s: int = 0
     """The venue's own limits; 0 where it names none."""
     venue_cancels_per_s: int = 0

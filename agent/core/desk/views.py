@@ -99,7 +99,9 @@ class Views:
             if stricter is not ACTIVE:
                 mode = mode.joined(stricter)
         account, is_latched, guard_age_ns = self._account, standing.is_halted, standing.guard_age_ns(now_ns)
-        is_live, is_epoch_current, is_acknowledging = session.phase is LIVE, True, session.acknowledges
+        is_live, is_acknowledging = session.phase is LIVE, session.acknowledges
+        # What was decided under an earlier session was decided on its prices. Row 9 judges what has no time.
+        is_epoch_current = decided_ns is None or decided_ns >= state.session_up_ns
         is_whitelisted = symbol in self._symbols
         is_fenced = known.unknown_count != 0 and orders.is_fenced(symbol)
         duplicates = self._duplicates.count((strategy, symbol, side, order.price_ticks, order.lots), now_ns)

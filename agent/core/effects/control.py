@@ -50,8 +50,4 @@ class DayRolled(msgspec.Struct, frozen=True, tag="day_rolled", gc=False):
     nav_start_atoms: int
 
 
-class TakeSnapshot(msgspec.Struct, frozen=True, tag="take_snapshot", gc=False):
-    """The core's state should be written, for a fast start."""
-
-
-ControlEffect = Stop | ArmTimer | DisarmTimer | Alarm | ModeChanged | DayRolled | TakeSnapshot
+ControlEffect = Stop | ArmTimer | DisarmTimer | Alarm | ModeChanged | DayRolled

@@ -75,7 +75,6 @@ class ChainCheckView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The calldata that would be signed decodes to the plan that was executed."""
     verdict: str
     """Empty, or the code of what execution showed of a token or pool on the route."""
-    unproved_pools: tuple[str, ...]
 
     state_hash: str
     head_hash: str
@@ -175,7 +174,7 @@ def _plan(view: ChainCheckView) -> Refusal | None:
         return Code.CALLDATA_DIFFERS, "calldata"
     if view.verdict:
         return Code(view.verdict), "seen in execution"
-    return (Code.POOL_UNPROVED, min(view.unproved_pools)) if view.unproved_pools else None
+    return None
 
 
 def _state(view: ChainCheckView) -> Refusal | None:

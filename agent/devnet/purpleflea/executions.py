@@ -41,12 +41,3 @@ class Executions:
         skipped = max(0, first_seq - self.first_kept)
         for index in range(skipped, len(self._kept)):
             yield {**self._kept[index][2], "replayed": True}
-
-    def forget_after(self, last_seq: int) -> int:
-        """Drop what came later, as a server does that restarts from an old state; how many were dropped."""
-        dropped = 0
-        while self._kept and self._kept[-1][0] > last_seq:
-            self._kept.pop()
-            dropped += 1
-        self.last_seq = min(self.last_seq, last_seq)
-        return dropped

@@ -51,10 +51,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     calls_per_s: int = 12
     """Wishes of the workload a second."""
 
-    def calmed(self) -> Profile:
-        """The same world without faults."""
-        return msgspec.structs.replace(self, rates_ppm={})
-
 
 def draw(streams: Streams, name: Name = "swarm") -> Profile:
     """The profile of a seed. `name` narrows which faults it may have."""

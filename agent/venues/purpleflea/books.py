@@ -39,8 +39,6 @@ class Keeper(msgspec.Struct):
     market: Market
     book: Book
     waiting: list[WireDelta] = []
-    is_awaiting: bool = True
-    """A snapshot is asked for and has not come."""
 
     @classmethod
     def of(cls, market: Market) -> Keeper:
@@ -57,7 +55,6 @@ class Keeper(msgspec.Struct):
             exchange_ns=frame.exchange_ts * 1_000,
         )
         self.book.apply_snapshot(event, stamp)
-        self.is_awaiting = False
         waiting, self.waiting = self.waiting, []
         if (wrong := self._wrong(frame.checksum)) is not None:
             return self.stale(wrong)
@@ -110,7 +107,6 @@ class Keeper(msgspec.Struct):
         """A new connection: sequences begin anew."""
         self.book.mark_stale("not connected")
         self.waiting.clear()
-        self.is_awaiting = True
 
     def checksum(self) -> int:
         """CRC-32 of "price:quantity" of the ten best levels, bid and ask in turn, joined by colons."""

@@ -228,6 +228,20 @@ def test_the_days_loss_halts_and_only_reducing_goes_out() -> None:
     only(Place, played.request(Side.SELL, 1, fallen + 10))
 
 
+def test_what_was_decided_under_an_earlier_session_stays_in() -> None:
+    played = Played().live()
+    played.book()
+    decided_seq = played.decided_seq
+    played.step(SessionDown(reason="cut"))
+    played.epoch += 1
+    played.up()
+    played.book()
+    fresh, played.decided_seq = played.decided_seq, decided_seq
+    assert refusal(played.request()) == "R_STALE_EPOCH"
+    played.decided_seq = fresh
+    only(Place, played.request())
+
+
 def fallen_account(settings: DeskSettings) -> tuple[Played, int]:
     """14.4 % of the value in one position, and then a price that is a quarter lower."""
     played = Played(settings).live()
