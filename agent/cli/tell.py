@@ -37,7 +37,8 @@ ACTIONS = (
 def command(output: Output, action: str, target: str, symbol: str, reason: str, folder: Path | None) -> int:
     """Tell a running agent to pause, resume, cancel or reset.
 
-    TARGET is a symbol (pause, resume, cancel_all; all of them if left out), a profile, a breaker, or an order's id.
+    TARGET is a symbol (pause, resume, cancel_all, adopt_position; all of them if left out), a profile, a breaker, or an
+    order's id. adopt_position makes what the venue says we hold ours, where no execution explains the difference.
     To stop everything for good there is `mev-agent halt`.
     """
     return output.show(work("agent.session.tell", "tell")(folder, action, target, symbol, reason, output.say))

@@ -83,6 +83,8 @@ class Code(StrEnum):
     SIGNAL_BUDGET = "R_SIGNAL_BUDGET"
     SIGNALS_FULL = "R_SIGNALS_FULL"
     SIGNAL_GIVEN_UP = "R_SIGNAL_GIVEN_UP"
+    ADOPT_TOGETHER = "R_ADOPT_TOGETHER"
+    NOTHING_TO_ADOPT = "R_NOTHING_TO_ADOPT"
     HEAD_OLD = "R_HEAD_OLD"
     WRONG_CHAIN = "R_WRONG_CHAIN"
     EXECUTOR_CHANGED = "R_EXECUTOR_CHANGED"
@@ -169,6 +171,8 @@ EXPLANATIONS: dict[Code, str] = {
     Code.SIGNAL_BUDGET: "The producer's budget of signals or of value is spent.",
     Code.SIGNALS_FULL: "As many signals wait as are kept; the new one is refused, none is forgotten for it.",
     Code.SIGNAL_GIVEN_UP: "So many orders for this signal came to nothing that no more is tried.",
+    Code.ADOPT_TOGETHER: "Other symbols of the same currency differ as well, so that none can be adopted alone.",
+    Code.NOTHING_TO_ADOPT: "Asked anew, the venue states what our books say: there is nothing to adopt.",
     Code.HEAD_OLD: "The newest head is older than a head should be: the feed or the chain stands still.",
     Code.WRONG_CHAIN: "The node answers for another chain than the configured one.",
     Code.EXECUTOR_CHANGED: "The code at the executor's address is not the one that was checked.",

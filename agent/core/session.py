@@ -20,6 +20,7 @@ from enum import StrEnum
 import msgspec
 
 from agent.core.accounts.accounts import Accounts
+from agent.core.codes import Code
 from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer
 from agent.core.effects.orders import QueryAccount, QueryOpen, QueryStatus, Reconnect
 from agent.core.events import Stamp
@@ -84,6 +85,17 @@ class Round(msgspec.Struct, kw_only=True):
     account: AccountSnapshot | None = None
 
 
+class Adoption(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person wants to take over from the venue. Without a symbol: whatever differs."""
+
+    symbol: str
+    reason: str
+
+
+WhenAdoptable = Callable[[Adoption, AccountSnapshot, Stamp, Outcome], bool]
+"""Books the venue's statement, which is as of our last execution; False where it did not."""
+
+
 class SessionState(msgspec.Struct, kw_only=True):
     phase: Phase = Phase.DOWN
     acknowledges: bool = True
@@ -91,13 +103,15 @@ class SessionState(msgspec.Struct, kw_only=True):
     is_clock_off: bool = False
     differs_since_ns: int | None = None
     difference: str = ""
+    adoption: Adoption | None = None
+    """Waits for the venue's figures."""
     is_halted: bool = False
 
 
 class Session:
     """Is given each event of the venue after the orders have taken it in; fills need not be in the books yet."""
 
-    __slots__ = ("_accounts", "_handlers", "_orders", "_times", "state")
+    __slots__ = ("_accounts", "_handlers", "_orders", "_times", "state", "when_adoptable")
 
     def __init__(
         self,
@@ -110,6 +124,7 @@ class Session:
         self._orders = orders
         self._accounts = accounts
         self._times = times
+        self.when_adoptable: WhenAdoptable = lambda adoption, statement, stamp, out: False
         self._handlers: dict[type, Callable[..., None]] = {
             SessionUp: self._on_up,
             SessionDown: self._on_down,
@@ -170,12 +185,15 @@ class Session:
             elif is_full:
                 self._start_round(stamp, out, is_full=True)
 
-    def adopt(self, stamp: Stamp, out: Outcome) -> None:
-        """A person has made our books agree; the next comparison judges anew."""
-        self._forget_difference(out)
-        self.state.is_halted = False
-        if self.state.phase in (Phase.LIVE, Phase.RECONCILING):
-            self._start_round(stamp, out, is_full=True)
+    @property
+    def can_compare(self) -> bool:
+        """The venue can be asked for its figures, and ours are complete."""
+        return self.state.phase in (Phase.LIVE, Phase.RECONCILING)
+
+    def adopt(self, adoption: Adoption, stamp: Stamp, out: Outcome) -> None:
+        """A person wants the venue's figures for ours: they are asked for now, and `when_adoptable` books them."""
+        self.state.adoption = adoption
+        self._start_round(stamp, out, is_full=True)
 
     def _on_up(self, event: SessionUp, stamp: Stamp, out: Outcome) -> None:
         state = self.state
@@ -189,6 +207,10 @@ class Session:
 
     def _on_down(self, event: SessionDown, stamp: Stamp, out: Outcome) -> None:
         state = self.state
+        if state.adoption is not None:
+            detail = f"{Code.NOT_LIVE}: the session ended before the venue's figures came"
+            out.effects.append(Alarm("warning", "ADOPTION_REFUSED", state.adoption.symbol, detail))
+            state.adoption = None
         if state.round is not None:
             state.round = None
             out.effects.append(DisarmTimer(ANSWER))
@@ -311,8 +333,12 @@ class Session:
 
     def _compare_account(self, account: AccountSnapshot, stamp: Stamp, out: Outcome) -> None:
         state = self.state
+        adoption, state.adoption = state.adoption, None
+        is_adopted = adoption is not None and self.when_adoptable(adoption, account, stamp, out)
         difference = self._difference(account)
         if not difference:
+            if is_adopted:
+                state.is_halted = False
             if state.differs_since_ns is not None:
                 out.effects.append(Alarm("notice", "ACCOUNT_AGREES", "", f"no longer: {state.difference}"))
                 self._forget_difference(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from agent.core.accounts.accounts import Adopted
 from agent.core.effects.control import Alarm, ModeChanged
 from agent.core.events.orders import Fill
 from agent.core.instruments import Instrument
@@ -41,6 +42,8 @@ class VenueResult(msgspec.Struct, kw_only=True):
     records: int
     run_epoch: int
     open_orders: int
+    adopted: list[Adopted] = []
+    """What people took over from the venue, in this run and before."""
     is_cancelled: bool = False
     problem: str = ""
     """Why nothing could be traded from the beginning to the end."""
@@ -122,4 +125,5 @@ def result_of(
         records=journal.sequence,
         run_epoch=journal.run_epoch,
         open_orders=desk.orders.open_count(),
+        adopted=list(accounts.adopted),
     )

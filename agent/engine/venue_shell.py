@@ -18,7 +18,7 @@ from typing import Protocol
 
 from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer, ModeChanged, Stop
-from agent.core.effects.orders import CancelAll, Notify, OrderEffect, Place, Refuse
+from agent.core.effects.orders import CancelAll, Notify, OrderEffect, Place, PositionAdopted, Refuse
 from agent.core.events import Event, Stamp
 from agent.core.events.control import TimerFired
 from agent.core.events.orders import Fill, SendResult
@@ -199,8 +199,8 @@ class VenueShell:
             self.stopped = effect
             self.on_stopped.set()
             self._say(f"HALTED by {effect.by}: {effect.reason}")
-        elif isinstance(effect, Notify):
-            return
+        elif isinstance(effect, Notify | PositionAdopted):
+            return  # for those who read the journal; strategies see the state
         elif self._when_synced is not None and (kind in NEEDS_SYNC or (self._held and kind is not CancelAll)):
             # Nothing overtakes a place that waits: a question or a cancel behind it would be answered as if it were not.
             self._held += 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from agent.core.accounts.accounts import Adopted
 from agent.core.instruments import Instrument, Step
 from agent.engine.venue_result import VenueResult
 
@@ -63,6 +64,7 @@ def venue_report(
             },
             "open_orders": result.open_orders,
             "positions_lots": result.positions,
+            "adopted": [_adopted(one, result.instruments) for one in result.adopted],
             "totals": {
                 f"nav_start_{currency}": money(start),
                 f"nav_end_{currency}": money(end),
@@ -124,9 +126,27 @@ def venue_table(document: Mapping[str, Any]) -> str:
         f"profit   {totals[f'profit_{currency}'] or 'unknown'} {currency}   "
         f"of it realised {totals[f'realised_{currency}']}, fees {totals[f'fees_{currency}']}",
     ]
+    lines += [
+        f"adopted  {one['name']} {one['quantity']} at {one['price']}"
+        if "quantity" in one
+        else f"adopted  {one['name']} {one['amount_atoms']} atoms"
+        for one in data["adopted"]
+    ]
     if data["halted"]["is_halted"]:
         lines.append(f"HALTED   {data['halted']['reason'] or 'by a breaker'}")
     return "\n".join(lines)
+
+
+def _adopted(adopted: Adopted, instruments: Mapping[str, Instrument]) -> dict[str, Any]:
+    """What a person took over from the venue: a quantity of a symbol, or an amount of a currency."""
+    instrument = instruments.get(adopted.name)
+    row: dict[str, Any] = {"name": adopted.name, "wall_ns": adopted.wall_ns}
+    if instrument is not None and adopted.price_ticks:
+        return row | {
+            "quantity": steps_text(adopted.amount, instrument.lot),
+            "price": steps_text(adopted.price_ticks, instrument.tick),
+        }
+    return row | {"amount_atoms": str(adopted.amount)}
 
 
 def _fill(fill: Any, instruments: Mapping[str, Instrument]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from agent.core.orders.outcome import Outcome
 from agent.core.orders.state import OrdersState
 from agent.core.orders.table import OrderState
 from agent.core.risk.modes import ACTIVE, HALTED, REDUCE_ONLY
-from agent.core.session import Phase, Session, SessionState
+from agent.core.session import Adoption, Phase, Session, SessionState
 
 SYMBOL = "BTC-USDC"
 INSTRUMENT = Instrument(
@@ -399,10 +399,22 @@ def test_a_person_adopts_what_stays_unexplained(world: World) -> None:
     world.answer()
     world.account(lots=1)
     world.fire("session:difference", world.now_ns + 10**12)
+    seen = []
+
+    def book(asked: Adoption, statement: AccountSnapshot, stamp: Stamp, out: Outcome) -> bool:
+        seen.append((asked.symbol, statement.positions))
+        world.accounts.adopt(SYMBOL, 1, 100, "adopted:1", stamp)
+        return True
+
+    world.session.when_adoptable = book
     out = Outcome()
-    world.session.adopt(world.stamp(), out)
-    assert world.session.mode == ACTIVE
-    assert QueryAccount in kinds(out.effects), "and is asked at once whether it is so now"
+    world.session.adopt(Adoption(symbol=SYMBOL, reason="looked"), world.stamp(), out)
+    assert QueryAccount in kinds(out.effects), "what is adopted is what the venue says now"
+    assert world.session.mode == HALTED
+    world.answer()
+    world.account(lots=1)
+    assert seen == [(SYMBOL, (VenuePosition(SYMBOL, 1),))] and world.session.mode == ACTIVE
+    assert world.session.state.adoption is None
 
 
 def test_a_clock_that_is_far_off_keeps_the_session_from_going_live(world: World) -> None:

@@ -27,7 +27,20 @@ FLOWS_KEPT_MAX = 4_096
 MAKER_EPISODE_NS = 15 * 60 * 1_000_000_000
 """A market maker is rarely flat, so its episodes also end by time."""
 
+ADOPTED_KEPT = 64
+"""Each one is the work of a person; the journal has them all."""
+
 BUY = Side.BUY
+
+
+class Adopted(msgspec.Struct, frozen=True, gc=False):
+    """A difference that was taken over: signed lots of a symbol at a price, or signed atoms of a currency."""
+
+    name: str
+    amount: int
+    price_ticks: int
+    """0 for a currency."""
+    wall_ns: int
 
 
 class Accounts(msgspec.Struct, kw_only=True):
@@ -50,6 +63,8 @@ class Accounts(msgspec.Struct, kw_only=True):
     """Symbols whose episodes also end each 15 minutes, at liquidation value."""
     episodes: list[Episode] = []
     """Ended and not yet taken by `take_episodes`."""
+    adopted: list[Adopted] = []
+    """What a person took over from the venue without an execution, the latest `ADOPTED_KEPT`."""
     pricing_symbols: dict[str, str] = {}
     """Base currency to the symbol that prices it in the account's currency."""
 
@@ -146,6 +161,32 @@ class Accounts(msgspec.Struct, kw_only=True):
         self.cash[currency] = self.cash.get(currency, 0) + atoms
         after = self._worth_atoms(currency, now_ns)
         return None if before is None or after is None else after - before
+
+    def adopt(self, symbol: str, lots: int, price_ticks: int, adoption_id: str, stamp: Stamp) -> None:
+        """Come to hold signed `lots` of a symbol because the venue says so: a trade at that price, paid for in kind.
+
+        The difference has a cost and no cash moved. A recount keeps it, as it keeps the fills around it.
+        """
+        position = self.positions[symbol]
+        change = lots - position.ledger.lots
+        cash_before_atoms = position.ledger.cash_atoms
+        kept = KeptFill(0, adoption_id, change > 0, abs(change), price_ticks, 0, position.quote, stamp.wall_ns)
+        episode = position.book(kept, stamp.monotonic_ns)
+        in_kind_atoms = cash_before_atoms - position.ledger.cash_atoms
+        self.transfers[position.quote] = self.transfers.get(position.quote, 0) + in_kind_atoms
+        if episode is not None:
+            self.episodes.append(episode)
+        self._remember_adoption(Adopted(symbol, change, price_ticks, stamp.wall_ns))
+
+    def adopt_cash(self, currency: str, atoms: int, stamp: Stamp) -> None:
+        """Change a balance by so much because the venue says so."""
+        self.transfers[currency] = self.transfers.get(currency, 0) + atoms
+        self.cash[currency] = self.cash.get(currency, 0) + atoms
+        self._remember_adoption(Adopted(currency, atoms, 0, stamp.wall_ns))
+
+    def _remember_adoption(self, adopted: Adopted) -> None:
+        self.adopted.append(adopted)
+        del self.adopted[:-ADOPTED_KEPT]
 
     def on_book(self, book: Book, wall_ns: int) -> None:
         """Remember the best prices of a good book as the symbol's mark; any other book leaves the old one to age."""

@@ -65,6 +65,11 @@ class Position(msgspec.Struct, kw_only=True):
         return self.ledger.lots
 
     @property
+    def has_traded(self) -> bool:
+        """A trade of ours was booked in it at some time."""
+        return self.last_exec_seq > 0 or self.before_exec_seq > 0
+
+    @property
     def cash_atoms(self) -> int:
         """Quote cash that this instrument brought: fills, quote fees and funding."""
         return self.ledger.cash_atoms + self.funding_atoms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from agent.core.desk.adopting import Adopting
 from agent.core.desk.placing import Placing
 from agent.core.desk.state import DeskState
 from agent.core.effects.control import Alarm
@@ -23,7 +24,7 @@ OPERATOR, AFTER_RESET = "operator", "reset"
 class People:
     """Carries out commands; one that means nothing is told and changes nothing."""
 
-    __slots__ = ("_adopt_rate", "_orders", "_placing", "_session", "_standing", "_state")
+    __slots__ = ("_adopt_rate", "_adopting", "_orders", "_placing", "_standing", "_state")
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class People:
         self._state = state
         self._standing = standing
         self._orders = orders
-        self._session = session
+        self._adopting = Adopting(state, orders, session)
         self._placing = placing
         self._adopt_rate = adopt_rate
 
@@ -58,7 +59,7 @@ class People:
             for source in (OPERATOR, AFTER_RESET):
                 out.effects.extend(breakers.release(source, event.reason, symbol=event.target))
         elif event.action == "adopt_position":
-            self._session.adopt(stamp, out)
+            self._adopting.ask(event.target, event.reason, stamp, out)
         elif event.action == "cancel_all":
             self._placing.withdraw(event.target, stamp, out)
             self._orders.fence("account", stamp, out, event.target)
