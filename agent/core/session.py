@@ -106,6 +106,8 @@ class SessionState(msgspec.Struct, kw_only=True):
     adoption: Adoption | None = None
     """Waits for the venue's figures."""
     is_halted: bool = False
+    agreed_seq: int = 0
+    """Of the event at which our books and the venue's account were last found equal."""
 
 
 class Session:
@@ -339,6 +341,7 @@ class Session:
         if not difference:
             if is_adopted:
                 state.is_halted = False
+            state.agreed_seq = stamp.seq
             if state.differs_since_ns is not None:
                 out.effects.append(Alarm("notice", "ACCOUNT_AGREES", "", f"no longer: {state.difference}"))
                 self._forget_difference(out)

@@ -18,14 +18,11 @@ from pathlib import Path
 import msgspec
 
 from agent.core.desk.settings import DeskSettings
+from agent.core.effects.control import Alarm
 from agent.core.events import Event, Stamp
-from agent.core.events.control import (
-    GuardGone,
-    GuardPulse,
-    OperatorCommand,
-    RunStarted,
-)
+from agent.core.events.control import GuardGone, GuardPulse, OperatorCommand, RunStarted, TimerFired
 from agent.core.risk.profiles import PPM
+from agent.core.session import FULL
 from agent.core.step import Core
 from agent.engine.collector import quiet_collector
 from agent.engine.command_box import CommandBox
@@ -55,7 +52,8 @@ SECOND_NS = 1_000_000_000
 HASH_EVERY_NS = 10 * SECOND_NS
 SNAPSHOT_EVERY = 100_000
 """Records between two snapshots: a start reads no more than so many."""
-WIND_DOWN_S = 3.0
+WIND_DOWN_S = 8.0
+COMPARE_S = 0.1
 LOOK_S = 0.02
 COMMANDS_S = 0.25
 """Between two looks for a person's commands."""
@@ -313,7 +311,15 @@ async def _trade(
                 await beside
         stopped.cancel()
         hearing.cancel()
-    await _wind_down(shell)
+    if shell.stepper.broken is None and shell.core.desk is not None and shell.core.desk.state.is_opened:
+        winding_down = asyncio.create_task(_wind_down(shell))
+        await asyncio.wait({winding_down, connection}, timeout=WIND_DOWN_S, return_when=asyncio.FIRST_COMPLETED)
+        if not winding_down.done():
+            winding_down.cancel()
+            detail = "the run ended before its books were compared with the venue's"
+            shell.alarm(Alarm("warning", "NOT_COMPARED", "", detail))
+        elif shell.stepper.broken is None:
+            winding_down.result()
     client.stop()
     await connection
     return was_cancelled
@@ -338,16 +344,23 @@ def _remember(protocol: PurpleFleaProtocol, core: Core) -> None:
 
 
 async def _wind_down(shell: VenueShell) -> None:
-    """Cancel everything and wait until the venue has confirmed it, or for as long as that may take."""
+    """Cancel everything, and compare all with the venue once more; comes to its end when both are done.
+
+    An order can be seen to end while the frame of its last fill is lost; with no frame behind it only a comparison tells.
+    """
     desk = shell.core.desk
     assert desk is not None
-    if shell.stepper.broken is not None or not desk.orders.state.is_up:
-        return
+    orders, session = desk.orders, desk.session
+    while not orders.state.is_up:
+        await asyncio.sleep(LOOK_S)
     shell.take(OperatorCommand(action="cancel_all", reason="the run ends"))
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(WIND_DOWN_S):
-            while desk.orders.open_count() and desk.orders.state.is_up:
-                await asyncio.sleep(LOOK_S)
+    while orders.open_count():
+        await asyncio.sleep(LOOK_S)
+    agreed_seq = session.state.agreed_seq
+    while session.state.agreed_seq == agreed_seq:
+        if session.is_live and session.state.round is None:
+            shell.take(TimerFired(FULL))
+        await asyncio.sleep(COMPARE_S)
 
 
 def limited(plan: GuardPlan, core: Core) -> GuardPlan:
