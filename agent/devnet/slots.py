@@ -147,7 +147,7 @@ async def run_slots(
             )
 
         hunt = ChainHunt(hunter, view, simulator, facts)
-        async with chain_guard(asked.folder, run=asked.run, journal=journal, clock=clock) as guard:
+        async with chain_guard(asked.folder, run=asked.run, journal=journal, clock=clock, say=say) as guard:
             guard.watch(hunter)
             return await _slots(world, ground, hunt, feed, rpc, simulator, asked, say)
     finally:

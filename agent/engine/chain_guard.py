@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from agent.core.events.control import GuardGone, GuardPulse, RunStarted, TimerFired
+from agent.engine.crash import abandon
 from agent.engine.guarded import GuardPlan, guarded
 from agent.engine.hunter import Hunter
+from agent.errors import AgentError
 from agent.journal.code import code_hash
 from agent.journal.writer import JournalWriter
 from agent.ports.clock import Clock
@@ -28,7 +30,7 @@ GIVE_UP_S = 2
 
 
 class ChainGuard:
-    """Ears for the guard, and the beat of one hunter."""
+    """Ears for the guard, and the beat of one hunter, whose failure ends the task that made this."""
 
     def __init__(self, journal: JournalWriter, clock: Clock) -> None:
         self.guard: Guard | None = None
@@ -36,39 +38,63 @@ class ChainGuard:
         self._clock = clock
         self._hunter: Hunter | None = None
         self._beating: asyncio.TimerHandle | None = None
-        self._withdrawing: asyncio.Task[None] | None = None
+        self._run = asyncio.current_task()
+        self._has_cancelled = False
 
     def watch(self, hunter: Hunter) -> None:
         """Begin to beat for this hunter, with the run's first event."""
         assert self.guard is not None, "the guard comes first"
         self._hunter = hunter
+        hunter.on_broken = self._on_broken
         hunter.take(RunStarted(run_epoch=self._journal.run_epoch, is_reset=self.guard.must_reduce))
         hunter.take(GuardPulse(self.guard.is_armed))
         self._beat()
 
-    def stop(self) -> None:
-        """No beat after this; the guard is told good-bye next."""
-        self._hunter = None
-        if self._beating is not None:
-            self._beating.cancel()
-
     def on_pulse(self, is_armed: bool) -> None:
         if self._hunter is not None:
-            self._hunter.take(GuardPulse(is_armed))
+            self._hunter.tell(GuardPulse(is_armed))
 
     def on_gone(self, reason: str) -> None:
         if self._hunter is not None:
-            self._withdrawing = asyncio.create_task(self._hunter.halt_by(GuardGone(reason)))
+            self._hunter.tell(GuardGone(reason))
+
+    def end(self, error: BaseException | None) -> BaseException | None:
+        """No beat after this. What broke the run, given what its task ended with.
+
+        A mishap outside that has a name of its own breaks nothing. Any other exception of the hunt is a defect: what it
+        believes is suspect, as the core's state would be.
+        """
+        self._stop()
+        if self._hunter is None:
+            return None
+        if isinstance(error, Exception) and not isinstance(error, AgentError):
+            self._hunter.stepper.fail(error)
+        if self._has_cancelled and self._run is not None:
+            self._run.uncancel()
+        return self._hunter.stepper.broken
+
+    def _stop(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+            self._beating = None
+
+    def _on_broken(self) -> None:
+        self._stop()
+        if self._run is not None and asyncio.current_task() is not self._run:
+            self._has_cancelled = True
+            self._run.cancel()
 
     def _beat(self) -> None:
         hunter, guard = self._hunter, self.guard
         if hunter is None or guard is None:
             return
         self._beating = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
-        stamp = hunter.take(TimerFired("beat"))
+        stamp = hunter.tell(TimerFired("beat"))
         health = self._journal.health(self._clock.monotonic_ns())
         if health is not None:
-            hunter.take(health)
+            hunter.tell(health)
+        if stamp is None or hunter.stepper.broken is not None:
+            return
         guard.store_progress(stamp.seq, self._journal.crc)
         guard.beat(
             Figures(
@@ -83,9 +109,19 @@ class ChainGuard:
 
 @asynccontextmanager
 async def chain_guard(
-    folder: Path, *, run: str, journal: JournalWriter, clock: Clock, beat_deadline_ms: int = PATIENT_MS
+    folder: Path,
+    *,
+    run: str,
+    journal: JournalWriter,
+    clock: Clock,
+    beat_deadline_ms: int = PATIENT_MS,
+    say: Callable[[str], None] = lambda line: None,
 ) -> AsyncIterator[ChainGuard]:
-    """A guard that watches the run in `folder`. Raises Halted while the latch is set, SetupError where none comes up."""
+    """A guard that watches the run in `folder`.
+
+    Raises Halted while the latch is set, SetupError where none comes up, and whatever broke the core or the hunt: then
+    no good-bye was said, so the guard latches and stops what is left, this process where it stays.
+    """
     ears = ChainGuard(journal, clock)
     plan = GuardPlan(folder=folder / "guard", beat_deadline_ms=beat_deadline_ms, give_up_s=GIVE_UP_S)
     build = hashlib.blake2b(code_hash(), digest_size=16).digest()
@@ -102,5 +138,12 @@ async def chain_guard(
         ears.guard = guard
         try:
             yield ears
-        finally:
-            ears.stop()
+        except BaseException as error:
+            broken = ears.end(error)
+            if broken is None:
+                raise
+        else:
+            broken = ears.end(None)
+        if broken is not None:
+            abandon(guard, broken, folder=folder, run=run, sequence=journal.sequence, wall_ns=clock.wall_ns(), say=say)
+            raise broken

@@ -48,9 +48,15 @@ class ChainHunt:
         view: ChainView,
         simulator: Simulator,
         facts: Callable[[Header], Awaitable[ChainFacts]],
+        *,
+        is_dated: bool = False,
     ) -> None:
-        """`facts` reads what must be known beside a head before anything is sent on it."""
+        """`facts` reads what must be known beside a head before anything is sent on it.
+
+        `is_dated`: the chain's time is the present; a local world has a time of its own.
+        """
         self._facts = facts
+        self._is_dated = is_dated
         self.hunter = hunter
         self.view = view
         self._simulator = simulator
@@ -70,6 +76,7 @@ class ChainHunt:
             ),
             next_env(header),
             await self._facts(header),
+            is_dated=self._is_dated,
         )
         await self.hunter.on_moment(
             self.view.pools, before=None, touched=None, state=StateName(header.hash, None), target=None

@@ -6,7 +6,10 @@ import contextlib
 import json
 import os
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+
+from agent.ports.processes import Guard
 
 FILE_NAME = "crash.json"
 SCHEMA = "mev-agent/run-crash/1"
@@ -35,3 +38,19 @@ def record_crash(folder: Path, error: BaseException, *, run: str, sequence: int,
         file.flush()
         os.fsync(file.fileno())
     return path
+
+
+def abandon(
+    guard: Guard,
+    error: BaseException,
+    *,
+    folder: Path,
+    run: str,
+    sequence: int,
+    wall_ns: int,
+    say: Callable[[str], None],
+) -> None:
+    """Leave a broken run to its guard: say why on disk and to a person, and no good-bye."""
+    path = record_crash(folder, error, run=run, sequence=sequence, wall_ns=wall_ns)
+    say(f"STOPPED by {type(error).__name__}: the guard cancels what is left; see {path}")
+    guard.abandon()

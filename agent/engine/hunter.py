@@ -10,12 +10,11 @@ journal before it is stepped, every effect before it leaves.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from agent.core.codes import Code
 from agent.core.effects import Effect
-from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
+from agent.core.effects.chain import Cancel, Drop, Execute, Submit
 from agent.core.events import Event, Stamp
 from agent.core.events.chain import (
     BundleEnded,
@@ -30,6 +29,7 @@ from agent.core.step import Core
 from agent.dex.pool import StateName
 from agent.dex.pool_set import PoolSet
 from agent.engine.candidate import Appraiser, Candidate
+from agent.engine.deciding import Decisions
 from agent.engine.execution import Seat
 from agent.engine.forecast import MAX_AHEAD, Ahead, ForecastCount
 from agent.engine.latency import StageClock
@@ -57,10 +57,6 @@ from agent.venues.onchain.nonces import Claim, NonceLedger
 from agent.venues.onchain.outcomes import Outcome
 from agent.venues.onchain.relay import RelayClient
 
-MAX_TRACKED = 20_000
-"""Opportunities kept with all their figures: some 60 MB."""
-_LIVING = frozenset({Ending.OPEN, Ending.HELD, Ending.SENT})
-
 
 class Hunter:
     """Owns the core, the journal and everything in flight of one run."""
@@ -82,8 +78,13 @@ class Hunter:
         size: Callable[[Route], Sized | None] = best_size,
     ) -> None:
         """`size` gives the most profitable input of a route: the fast one on a chain, the finest where time stands."""
-        self._core = core
-        self._journal = journal
+        self._decisions = Decisions(core, journal, clock, on_broken=self._on_broken)
+        self._step = self._decisions.step
+        self.stepper = self._decisions.stepper
+        self.tracked = self._decisions.tracked
+        self.retired, self.alarms = self._decisions.retired, self._decisions.alarms
+        self.on_broken: Callable[[], None] = lambda: None
+        """Told once, when core, journal or search have failed: nothing is stepped or sent any more."""
         self._clock = clock
         self.stages = stages
         self.forecasts = ForecastCount()
@@ -95,26 +96,24 @@ class Hunter:
         self._nonces = {signer.address: 0 for signer in operators}
         self._ledger = NonceLedger(self._nonces)
         self._settings = settings
-        self.tracked: dict[str, Tracked] = {}
-        self.retired: Counter[str] = Counter()
-        """How those ended whose rows are not kept any more: by drop code, or by outcome."""
         self._withdrawing: set[asyncio.Future[None]] = set()
-        self._stamp = Stamp(0, 0, 0)
         self._env: BlockEnv | None = None
         self._head_hash = ""
 
     # Events of the world
 
-    def on_head(self, head: HeadSeen, target: BlockEnv, facts: ChainFacts) -> None:
-        """A new head; `target` is the block that can be aimed at now, `facts` what was read beside the head."""
+    def on_head(self, head: HeadSeen, target: BlockEnv, facts: ChainFacts, *, is_dated: bool = False) -> None:
+        """A new head; `target` is the block that can be aimed at now, `facts` what was read beside the head.
+
+        `is_dated`: its timestamp is of the present, as that of a live chain is, so it can confirm a clock that was set.
+        """
         self._env = target
         self._head_hash = head.block_hash
         self._step(head)
+        if is_dated:
+            self._decisions.compare_clock(head.timestamp_s)
         self._withdraw(self._step(facts))
-        for one in self.tracked.values():
-            if one.outcome == Ending.HELD:
-                one.outcome, one.reason = Ending.EXPIRED, "a new head came before the slot was closed"
-        self._retire()
+        self._decisions.expire()
 
     async def on_moment(
         self,
@@ -183,8 +182,7 @@ class Hunter:
 
     def held(self) -> list[Tracked]:
         """What passed and awaits the selection, by net, largest first; ties by id."""
-        waiting = [one for one in self.tracked.values() if one.outcome == Ending.HELD]
-        return sorted(waiting, key=lambda one: (-one.net_wei, one.opportunity.id))
+        return self._decisions.held()
 
     async def close_slot(self) -> list[Tracked]:
         """Select the best compatible set of what is held and what is live, and send what is new in it.
@@ -264,7 +262,7 @@ class Hunter:
 
     def sent(self) -> list[Tracked]:
         """What is live: sent, and not ended."""
-        return [one for one in self.tracked.values() if one.outcome == Ending.SENT]
+        return self._decisions.sent()
 
     def on_block(self, *, number: int, nonces: Mapping[Address, int]) -> None:
         """A block came; `nonces` are the operators' on the chain now. Frees the keys whose block has passed."""
@@ -305,35 +303,34 @@ class Hunter:
 
     async def halt(self, *, by: str, reason: str) -> None:
         """Stop everything: what lives is withdrawn at every endpoint, and nothing is submitted after this."""
-        await self.halt_by(HaltAsked(by, reason))
-
-    async def halt_by(self, event: Event) -> None:
-        """The same, by whatever event it is that halts."""
-        cancels = [effect for effect in self._step(event) if isinstance(effect, Cancel)]
+        cancels = [effect for effect in self._step(HaltAsked(by, reason)) if isinstance(effect, Cancel)]
         await asyncio.gather(*(self._sender.withdraw(self.tracked[effect.id]) for effect in cancels))
 
     def take(self, event: Event) -> Stamp:
         """Step an event that leads to nothing here but a halt; where it stands in the journal."""
-        effects = self._step(event)
-        stamp = self._stamp
-        self._withdraw(effects)
-        return stamp
+        self._withdraw(self._step(event))
+        return self.stepper.last
+
+    def tell(self, event: Event) -> Stamp | None:
+        """The same for callbacks: a failure was acted on where it came up, and the loop has no use for it."""
+        if self.stepper.broken is None:
+            try:
+                return self.take(event)
+            except BaseException:
+                if self.stepper.broken is None:
+                    raise
+        return None
 
     @property
     def is_halted(self) -> bool:
-        return self._core.is_halted
+        return self._decisions.core.is_halted
 
     @property
     def exposure_wei(self) -> int:
         """Worst gas of all live bundles."""
-        return 0 if self._core.bundles is None else self._core.bundles.exposure_wei
+        return 0 if self._decisions.core.bundles is None else self._decisions.core.bundles.exposure_wei
 
     # Inside
-
-    @property
-    def _is_stopped(self) -> bool:
-        desk = self._core.bundles
-        return self._core.is_halted or (desk is not None and desk.state.breakers.is_halted)
 
     def _withdraw(self, effects: tuple[Effect, ...]) -> None:
         """Something halted on the way: take back what lives, beside whatever is done now."""
@@ -342,16 +339,6 @@ class Hunter:
                 task = asyncio.ensure_future(self._sender.withdraw(self.tracked[effect.id]))
                 self._withdrawing.add(task)
                 task.add_done_callback(self._withdrawing.discard)
-
-    def _retire(self) -> None:
-        """Forget the oldest that have ended, but for their count: a run of days keeps the rows of its last hours."""
-        excess = len(self.tracked) - MAX_TRACKED
-        if excess <= 0:
-            return
-        ended = [id_ for id_, one in self.tracked.items() if one.outcome not in _LIVING]
-        for id_ in ended[:excess]:
-            one = self.tracked.pop(id_)
-            self.retired[one.outcome if one.drop is None else one.drop.code.value] += 1
 
     @property
     def _first_operator(self) -> Address:
@@ -420,8 +407,8 @@ class Hunter:
         one.outcome = Ending.SENT
         if replaced is not None:
             replaced.is_replaced = True
-        await self._journal.until_synced()
-        if self._is_stopped:  # while it was prepared; nothing of it has left
+        await self._decisions.journal.until_synced()
+        if self._decisions.is_stopped:  # while it was prepared; nothing of it has left
             self.on_ended(one, outcome=Ending.DROPPED, reason="halted before it was sent", code=Code.HALTED)
             if replaced is None:
                 self._ledger.release(claim)
@@ -430,18 +417,8 @@ class Hunter:
         self.stages.add("send", self._clock.monotonic_ns() - started)
         return True
 
-    def _step(self, event: Event) -> tuple[Effect, ...]:
-        now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
-        sequence = self._journal.event(event, monotonic_ns=now, wall_ns=wall)
-        self._stamp = Stamp(sequence, now, wall)
-        effects = self._core.step(event, self._stamp)
-        self._journal.effects(effects, monotonic_ns=self._clock.monotonic_ns(), wall_ns=wall)
-        for effect in effects:
-            if isinstance(effect, Drop) and effect.code is Code.DUPLICATE:
-                continue  # the first of this id goes on, held or live as it is
-            if isinstance(effect, Drop):
-                one = self.tracked[effect.id]
-                one.drop, one.outcome, one.reason = effect, Ending.DROPPED, effect.detail
-            elif isinstance(effect, Hold):
-                self.tracked[effect.id].outcome = Ending.HELD
-        return effects
+    def _on_broken(self, error: BaseException) -> None:
+        """What is under way to the endpoints stays here; what is there already the guard answers for."""
+        for task in self._withdrawing:
+            task.cancel()
+        self.on_broken()

@@ -142,7 +142,7 @@ async def run_shadow(asked: ShadowRun, clock: Clock, say: Callable[[str], None])
             wall_ns=clock.wall_ns(),
             settings=process_settings(),
         )
-        async with chain_guard(asked.folder, run=asked.run, journal=journal, clock=clock) as guard:
+        async with chain_guard(asked.folder, run=asked.run, journal=journal, clock=clock, say=say) as guard:
             shadow = Shadow(asked, rpc, HeadSimulator(engine, asked.overrides), journal, guard, clock, say)
             await _watch(shadow, asked, say)
         return shadow.finish(), shadow.was_stopped
@@ -399,7 +399,7 @@ class Shadow:
                 settings=settings,
             )
             self._guard.watch(self._hunter)
-        return ChainHunt(self._hunter, view, self._simulator, self._facts)
+        return ChainHunt(self._hunter, view, self._simulator, self._facts, is_dated=True)
 
     async def _facts(self, header: Header) -> ChainFacts:
         """Pretended, as executor and operators are; the head is as old as its arrival here."""

@@ -38,6 +38,9 @@ def summarise(result: RunResult, hunter: Hunter, *, repeat: str) -> None:
         "sent": sum(one.bundle is not None for one in tracked),
         "landed": sum(one.outcome == Ending.LANDED for one in tracked) + hunter.retired[Ending.LANDED],
     }
+    result.warnings += [
+        f"{alarm.code} {alarm.subject}: {alarm.detail}" for alarm in hunter.alarms if alarm.severity != "notice"
+    ]
     result.latency_ns = hunter.stages.summary()
     result.forecasts = hunter.forecasts.figures()
     if warning := hunter.forecasts.warning():

@@ -62,3 +62,6 @@ class Guard(Protocol):
 
     async def leave(self) -> None:
         """The run ends in order; the guard cancels and looks for what it left."""
+
+    def abandon(self) -> None:
+        """The core is broken: no beat and no good-bye, so that the guard latches and stops what is left."""

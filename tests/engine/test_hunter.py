@@ -148,9 +148,10 @@ class Recorder:
 class StillClock:
     def __init__(self) -> None:
         self.now_ns = 10**18
+        self.running_ns = 1
 
     def monotonic_ns(self) -> int:
-        return 1
+        return self.running_ns
 
     def wall_ns(self) -> int:
         return self.now_ns
@@ -163,10 +164,11 @@ class Bench:
         journal = JournalWriter(folder, Run("r", "0", {}), monotonic_ns=0, wall_ns=0)
         self.folder = folder
         self.relay = Recorder(folder)
+        self.clock = StillClock()
         self.hunter = Hunter(
             core=Core(settings.limits),
             journal=journal,
-            clock=StillClock(),
+            clock=self.clock,
             stages=StageClock(),
             appraiser=ObedientAppraiser(),  # type: ignore[arg-type]
             cycles=index_cycles(POOLS, start_tokens=settings.start_tokens, max_hops=2),
@@ -265,7 +267,7 @@ async def test_a_halt_withdraws_what_lives_and_sends_nothing_more(bench: Bench) 
 async def test_a_guard_that_falls_silent_withdraws_what_lives(bench: Bench) -> None:
     await bench.find(POOLS)
     await bench.hunter.close_slot()
-    core = bench.hunter._core
+    core = bench.hunter._decisions.core
     core.standing.needs_guard = True
     core.standing.heard_ns = bench.hunter.take(GuardPulse(True)).monotonic_ns - 600_000_000
     bench.hunter.take(TimerFired("beat"))
@@ -277,13 +279,13 @@ async def test_a_guard_that_falls_silent_withdraws_what_lives(bench: Bench) -> N
 
 async def test_a_halt_while_a_bundle_is_prepared_keeps_it_here(bench: Bench) -> None:
     await bench.find(POOLS)
-    until_synced = bench.hunter._journal.until_synced
+    until_synced = bench.hunter._decisions.journal.until_synced
 
     async def halted_meanwhile() -> None:
         await until_synced()
         bench.hunter.take(HaltAsked("person", "drill"))
 
-    bench.hunter._journal.until_synced = halted_meanwhile  # type: ignore[method-assign] # the wait is the moment
+    bench.hunter._decisions.journal.until_synced = halted_meanwhile  # type: ignore[method-assign] # the wait is the moment
     assert await bench.hunter.close_slot() == []
     assert bench.relay.bundles == []
 

@@ -91,6 +91,7 @@ class StillGuard:
     def store_progress(self, event_seq: int, crc: int) -> None: ...
     def beat(self, figures: Figures) -> None: ...
     async def leave(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 async def test_a_reorg_takes_the_pools_back_and_goes_on_from_the_new_branch(
@@ -117,6 +118,7 @@ async def test_a_reorg_takes_the_pools_back_and_goes_on_from_the_new_branch(
         await shadow.on_head_event(Extend(await header_at(rpc, None)), is_newest=True)
         assert await differing(rpc, shadow.pools, sender=asked.probe) == []
     finally:
+        guard.end(None)
         journal.close()
         await rpc.close()
 
