@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from agent.devnet.capture import capture as capture_block
 from agent.requests import Answer, CaptureRequest, Say
+from agent.session.loop import run_loop
 
 
 def capture(request: CaptureRequest, say: Say) -> Answer:
     """Write the file, and say on what evidence."""
-    captured = asyncio.run(capture_block(request.block, request.rpc_url, request.out, say=say))
+    captured = run_loop(capture_block(request.block, request.rpc_url, request.out, say=say))
     evidence = "proved against the parent's state root" if captured.is_proved else "checked by replaying the block"
     return Answer(
         data={

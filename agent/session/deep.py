@@ -6,7 +6,6 @@ changed. Times are no part of the comparison. What a fork's or a live chain's no
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from itertools import zip_longest
 from pathlib import Path
@@ -20,6 +19,7 @@ from agent.journal.records import EFFECTS, EVENT, Record
 from agent.ports.clock import SystemClock
 from agent.requests import Answer, ReplayRequest, Say
 from agent.session.asked import Asked, recall
+from agent.session.loop import run_loop
 from agent.session.run import case_run, slice_run
 
 
@@ -83,10 +83,10 @@ def _run_again(asked: Asked, folder: Path, say: Say) -> JournalReader:
             )
         case = load_case(request.world.case)
         say(f"running block {case.number} again")
-        asyncio.run(run_case(case_run(request, asked.hunt, case, "replay", folder), clock))
+        run_loop(run_case(case_run(request, asked.hunt, case, "replay", folder), clock))
     elif asked.world == "slice":
         say(f"running the slice again, seed {asked.seed}")
-        asyncio.run(run_slice(slice_run(request, asked.hunt, "replay", folder), clock, lambda line: None))
+        run_loop(run_slice(slice_run(request, asked.hunt, "replay", folder), clock, lambda line: None))
     else:
         raise SetupError(f"the world of this run, a {asked.world} chain, cannot be had again", hint="leave --deep out")
     return JournalReader(folder)

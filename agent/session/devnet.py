@@ -26,6 +26,7 @@ from agent.errors import SetupError
 from agent.eth.hexes import address_text, to_data
 from agent.eth.units import SLOT_S
 from agent.requests import Answer, DevnetRequest, Say, SimulatedVenueRequest
+from agent.session.loop import run_loop
 
 WATCH_S = 1.0
 """How often it is checked that anvil still lives."""
@@ -48,7 +49,7 @@ class Standing(NamedTuple):
 
 def up(request: DevnetRequest, say: Say, show: Callable[[Answer], int]) -> int:
     """Start the world, show where it is, and keep it; ends only by a signal or by a fault of the world."""
-    return asyncio.run(_up(request, say, show))
+    return run_loop(_up(request, say, show))
 
 
 async def _up(request: DevnetRequest, say: Say, show: Callable[[Answer], int]) -> int:
@@ -228,7 +229,7 @@ def purpleflea(request: SimulatedVenueRequest, say: Say, show: Callable[[Answer]
 
     Raises SetupError where the port is taken, ConfigError where the file of faults is wrong.
     """
-    return asyncio.run(_purpleflea(request, say, show))
+    return run_loop(_purpleflea(request, say, show))
 
 
 async def _purpleflea(request: SimulatedVenueRequest, say: Say, show: Callable[[Answer], int]) -> int:

@@ -27,6 +27,7 @@ from agent.guard.folder import VERIFIED, read_object
 from agent.guard.latch import is_set
 from agent.ports.clock import SystemClock
 from agent.requests import Answer, Say
+from agent.session.loop import run_loop
 
 CANCELLED_WITHIN_S = 1.0
 SILENT_AFTER_S = 2.0
@@ -68,7 +69,7 @@ def kill(faults: tuple[str, ...], trials: int, say: Say) -> Answer:
     for fault in faults or FAULTS:
         for trial in range(trials):
             say(f"{fault}, {trial + 1} of {trials}…")
-            rows.append(asyncio.run(_once(fault, seed=trial)))
+            rows.append(run_loop(_once(fault, seed=trial)))
     lines = [
         f"{'fault':<14}{'nothing open':>14}{'last accepted':>15}{'verified':>11}  promise",
         f"{'':<14}{f'≤ {CANCELLED_WITHIN_S:.0f} s':>14}{f'≤ {SILENT_AFTER_S:.0f} s':>15}{'by reads':>11}",

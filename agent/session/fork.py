@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from agent.chain.known_pools import KNOWN_TOKENS
@@ -13,6 +12,7 @@ from agent.eth.units import SLOT_S
 from agent.ports.clock import Clock
 from agent.requests import Answer, RunRequest, Say
 from agent.session.asked import remember
+from agent.session.loop import run_loop
 from agent.session.repeating import repeat_fork
 from agent.session.reporting import answer_of
 from agent.settings import Settings
@@ -28,7 +28,7 @@ def fork_answer(
     say("  fork     nothing is sent to the node that is forked")
     remember(folder, request, hunt)
     blocks, chain_id = request.blocks or DEFAULT_FORK_BLOCKS, settings.onchain.chain_id
-    result = asyncio.run(
+    result = run_loop(
         run_fork(
             ForkRun(
                 url=request.world.url,

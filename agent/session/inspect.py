@@ -6,7 +6,6 @@ undisturbed block, and its transactions the block's own, with what each moved.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from agent.observe.report import report
 from agent.ports.clock import SystemClock
 from agent.requests import Answer, InspectRequest, Say
 from agent.session.files import new_run_id
+from agent.session.loop import run_loop
 from agent.session.runs import read_report, run_folder
 
 HASH_LETTERS = 66
@@ -36,7 +36,7 @@ def inspect(request: InspectRequest, say: Say) -> Answer:
     if request.case is not None:
         case = load_case(request.case)
         say(f"block {case.number}: surveying it")
-        content, transactions = asyncio.run(examine(case, request.case))
+        content, transactions = run_loop(examine(case, request.case))
         place = str(request.case)
     else:
         folder = run_folder(request.run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from agent.eth.units import Address
 from agent.observe.report import slot_pair
 from agent.observe.spread_table import units
 from agent.requests import Answer, QuoteRequest, Say
+from agent.session.loop import run_loop
 from agent.sim.node import NodeSimulator
 from agent.sim.swap_probe import Holder, SwapOutcome, SwapProbe, SwapQuestion
 
@@ -30,7 +30,7 @@ _HOW = "real tokens of holders on this state, moved by their own transfer inside
 
 def quote(request: QuoteRequest, say: Say) -> Answer:
     """Exit code 0 where both agree to the last unit, 1 where they differ, 7 where the state does not tell."""
-    return asyncio.run(_quote(request, say))
+    return run_loop(_quote(request, say))
 
 
 async def _quote(request: QuoteRequest, say: Say) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from agent.core.limits import RiskLimits
@@ -20,6 +19,7 @@ from agent.session.asked import remember
 from agent.session.assumed import read_assumed
 from agent.session.files import new_run_id
 from agent.session.fork import fork_answer
+from agent.session.loop import run_loop
 from agent.session.repeating import repeat_case, repeat_slice
 from agent.session.reporting import answer_of
 from agent.session.shadow import shadow_answer
@@ -79,7 +79,7 @@ def _run_case(request: RunRequest, settings: Settings, say: Say) -> Answer:
     )
     hunt = hunt_settings(request, settings)
     remember(folder, request, hunt)
-    result = asyncio.run(run_case(case_run(request, hunt, case, run_id, folder), clock))
+    result = run_loop(run_case(case_run(request, hunt, case, run_id, folder), clock))
     symbols = {token.address: token.symbol for token in START_TOKENS}
     return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
 
@@ -109,7 +109,7 @@ def _run_slice(request: RunRequest, settings: Settings, say: Say) -> Answer:
     say("  slice    canonical contracts at their mainnet addresses, seeded users; nothing leaves this machine")
     hunt = hunt_settings(request, settings)
     remember(folder, request, hunt)
-    result = asyncio.run(run_slice(slice_run(request, hunt, run_id, folder), clock, say))
+    result = run_loop(run_slice(slice_run(request, hunt, run_id, folder), clock, say))
     symbols = {token.address: token.symbol for token in design_slice(request.seed).tokens}
     return answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
 

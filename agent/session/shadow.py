@@ -6,7 +6,6 @@ that everybody can compute.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from agent.eth.units import WEI_PER_ETHER, Address
 from agent.ports.clock import Clock
 from agent.requests import Answer, RunRequest, Say
 from agent.session.asked import remember
+from agent.session.loop import run_loop
 from agent.session.reporting import answer_of
 from agent.settings import Settings
 from agent.sim.simulator import Override
@@ -62,7 +62,7 @@ def shadow_answer(
         blocks=request.blocks,
         repeat="mev-agent run --rpc-url env:ETH_RPC_URL",
     )
-    result, was_stopped = asyncio.run(run_shadow(asked, clock, say))
+    result, was_stopped = run_loop(run_shadow(asked, clock, say))
     symbols = {token.address: token.symbol for token in KNOWN_TOKENS}
     answer = answer_of(result, symbols=symbols, folder=folder, report_path=request.report)
     return replace(answer, exit_code=INTERRUPTED) if was_stopped else answer

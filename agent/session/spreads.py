@@ -34,6 +34,7 @@ from agent.eth.keccak import keccak256
 from agent.eth.units import SLOT_S, WEI_PER_ETHER, Address
 from agent.observe.spread_table import spread_rows, spread_table
 from agent.requests import Answer, Say, SpreadsRequest, WorldRequest
+from agent.session.loop import run_loop
 
 SIZES_WEI = (WEI_PER_ETHER // 10, WEI_PER_ETHER, 10 * WEI_PER_ETHER)
 """Depths are quoted for a tenth, one and ten ether, and for as much of any other token."""
@@ -55,7 +56,7 @@ def spreads(request: SpreadsRequest, say: Say) -> Iterator[Answer]:
             return await anext(source, None)
 
         try:
-            while (answer := runner.run(following())) is not None:
+            while (answer := run_loop(following(), runner)) is not None:
                 yield answer
         finally:
             with contextlib.suppress(RuntimeError):  # interrupted in the middle: it has closed itself

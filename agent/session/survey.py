@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from agent.devnet.case import load_case
 from agent.devnet.mainnet import START_TOKENS
 from agent.devnet.survey import survey as survey_case
@@ -11,6 +9,7 @@ from agent.ports.clock import SystemClock
 from agent.requests import Answer, Say, SurveyRequest
 from agent.session.assumed import read_assumed
 from agent.session.files import new_run_id
+from agent.session.loop import run_loop
 from agent.session.repeating import repeat_surveyed
 from agent.session.reporting import answer_of
 
@@ -21,7 +20,7 @@ def survey(request: SurveyRequest, say: Say) -> Answer:
     assume = read_assumed(request.assume)
     say(f"block {case.number}: {len(case.transactions)} transactions, {len(case.accounts)} accounts known")
     clock = SystemClock()
-    result = asyncio.run(
+    result = run_loop(
         survey_case(
             case,
             run=new_run_id(clock.wall_ns()),
