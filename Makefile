@@ -12,8 +12,8 @@ ARGS   ?=
 
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup tools setup-contracts setup-peers run run-purpleflea test test-python test-contracts audit-contracts \
-	bench soak lint types layers verify-cases docs picture lock clean
+.PHONY: help setup tools setup-contracts setup-peers setup-mutants run run-purpleflea test test-python test-contracts audit-contracts \
+	bench soak mutants lint types layers verify-cases docs picture lock clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,6 +26,9 @@ tools:           ## make .venv and the npm tools (Foundry, solc, protocol contra
 
 setup-contracts: ## make .venv-contracts (halmos, slither)
 	@$(SETUP) environment contracts
+
+setup-mutants: setup ## make .venv-mutants (mutmut)
+	@$(SETUP) mutants
 
 setup-peers:     ## make the environments of the foreign clients and engines that the tests use
 	@$(SETUP) environment tools peers engines
@@ -56,6 +59,9 @@ soak: tools      ## the long tests: random swaps against the real contracts, 200
 	@$(BIN)/python scripts/soak_orders.py --orders 200000 --faults
 	@$(BIN)/pytest -m slow $(ARGS)
 	@$(BIN)/python scripts/test_contracts.py --deep
+
+mutants: setup setup-mutants ## break the core in every one of 10,000 places and see that its tests notice, a quarter of an hour
+	@nice $(BIN)/python scripts/measure_mutation.py --jobs $(JOBS) $(ARGS)
 
 lint: setup      ## ruff, formatting, import layers, types
 	@$(BIN)/ruff check .

@@ -21,6 +21,7 @@ TARGETS: dict[Path, list[str]] = {
     LOCKS / "bench.lock": ["--group", "bench", "--constraints", "requirements.lock"],
     LOCKS / "contracts.lock": ["--group", "contracts"],
     LOCKS / "engines.lock": ["--group", "engines"],
+    LOCKS / "mutants.lock": ["--group", "mutants"],
     LOCKS / "flashbots.lock": ["--group", "flashbots", "--overrides", str(LOCKS / "flashbots.override")],
 }
 

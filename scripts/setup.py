@@ -5,6 +5,7 @@
     scripts/setup.py contracts       .venv-contracts: halmos and slither
     scripts/setup.py peers           .venv-flashbots and tests/e2e/clients/node: foreign clients
     scripts/setup.py engines         .venv-engines: matching engines that the simulated venue is compared with
+    scripts/setup.py mutants         .venv-mutants: mutmut, which says what to break in the core
 
 Runs on the standard library, before any of it exists. Each stage is stamped with a digest of what it was made
 from, written last: a stage that is up to date does nothing, one that broke off is made anew. Names no index: pip,
@@ -49,6 +50,7 @@ def main(stages: Sequence[str]) -> int:
         "contracts": make_contract_tools,
         "peers": make_peers,
         "engines": make_engines,
+        "mutants": make_mutants,
     }
     if not stages or not set(stages) <= set(known):
         say(f"usage: scripts/setup.py {'|'.join(known)}...")
@@ -149,6 +151,11 @@ def make_peers() -> None:
 def make_engines() -> None:
     """Matching engines that nobody here wrote."""
     make_locked_venv("engines", ROOT / ".venv-engines", LOCKS / "engines.lock")
+
+
+def make_mutants() -> None:
+    """mutmut, for its mutants alone."""
+    make_locked_venv("mutants", ROOT / ".venv-mutants", LOCKS / "mutants.lock")
 
 
 def make_locked_venv(name: str, folder: Path, lock: Path) -> None:

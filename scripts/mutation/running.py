@@ -1,0 +1,234 @@
+"""Run the tests once as they are, then once more for each mutant, each in a fork of this process.
+
+    .venv/bin/python scripts/mutation/running.py REQUEST.json
+
+Everything is imported and collected once. The first run, which is traced, says which lines a test runs and what it
+costs. Then, per mutant, a child puts the mutated code in place and runs those tests that run a line of the mutated
+statement, the cheapest first, until one fails. Time is the child's own CPU time, so a busy machine kills no mutant.
+
+A mutant is `killed` when a test fails or the child dies, `timeout` when a test takes ten times as long and a second more,
+`uncovered` when no test runs its lines, and else it has `survived`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+import pytest
+from _pytest.runner import runtestprotocol
+from hypothesis import HealthCheck, Phase, settings
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from mutation.swapping import Functions, NotThere  # noqa: E402
+
+KILLED, SURVIVED, ABSENT = 11, 12, 13
+MEMORY = 3 << 30
+"""A mutant that collects without end meets its limit here."""
+WALL_S = 600.0
+
+# As much as the tests ask for, the same examples every time, and no shrinking: that a test fails is all that counts.
+settings.register_profile(
+    "mutation",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class SessionAlone:
+    """Stands for a next test that shares nothing but the session with the one before it."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self._session = session
+
+    def listchain(self) -> list[Any]:
+        return [self._session]
+
+
+class Tracer:
+    """The lines of the files to mutate that ran since it was last asked."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = {str(ROOT / path): path for path in paths}
+        self._seen: dict[str, set[int]] = {}
+
+    def start(self) -> None:
+        self._seen = {path: set() for path in self._paths}
+        sys.settrace(self._enter)
+
+    def stop(self) -> dict[str, set[int]]:
+        sys.settrace(None)
+        return {self._paths[path]: lines for path, lines in self._seen.items() if lines}
+
+    def _enter(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        lines = self._seen.get(frame.f_code.co_filename)
+        if lines is None:
+            return None
+        lines.add(frame.f_lineno)
+
+        def local(frame: FrameType, event: str, argument: object) -> Any:
+            lines.add(frame.f_lineno)
+            return local
+
+        return local
+
+
+class Mutating:
+    """The plugin: takes the place of pytest's loop over the tests."""
+
+    def __init__(self, request: dict[str, Any], say: TextIO) -> None:
+        self.mutants: list[dict[str, Any]] = request["mutants"]
+        self.jobs: int = request["jobs"]
+        self.end_s: float = time.monotonic() + request["seconds"] if request["seconds"] else float("inf")
+        self.say = say
+        self.red: list[str] = []
+        self.tests = 0
+        self.cost_s: list[float] = []
+        self.on_line: dict[tuple[str, int], list[int]] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        settings.load_profile("mutation")
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = session.items
+        begun = time.monotonic()
+        self.look(session, items)
+        self.tests = len(items)
+        self.note(f"{len(items)} tests in {time.monotonic() - begun:.0f} s, {len(self.red)} of them red as they are\n")
+        functions = Functions(ROOT, {mutant["path"] for mutant in self.mutants})
+        gc.collect()
+        gc.freeze()
+        self.drive(session, items, functions)
+        return True
+
+    def note(self, text: str) -> None:
+        self.say.write(text)
+        self.say.flush()
+
+    def look(self, session: pytest.Session, items: Sequence[pytest.Item]) -> None:
+        """Run every test as it is."""
+        tracer = Tracer(sorted({mutant["path"] for mutant in self.mutants}))
+        alone: Any = SessionAlone(session)
+        for at, item in enumerate(items):
+            begun = time.process_time()
+            tracer.start()
+            reports = runtestprotocol(item, log=False, nextitem=items[at + 1] if at + 1 < len(items) else alone)
+            seen = tracer.stop()
+            self.cost_s.append(time.process_time() - begun)
+            if any(report.failed for report in reports):
+                self.red.append(item.nodeid)
+                continue
+            for path, lines in seen.items():
+                for line in lines:
+                    self.on_line.setdefault((path, line), []).append(at)
+
+    def chosen(self, mutant: dict[str, Any]) -> list[int]:
+        """The tests that run a line of the mutated statement, the cheapest first."""
+        first, last = mutant["lines"]
+        tests = {at for line in range(first, last + 1) for at in self.on_line.get((mutant["path"], line), ())}
+        return sorted(tests, key=lambda at: self.cost_s[at])
+
+    def drive(self, session: pytest.Session, items: Sequence[pytest.Item], functions: Functions) -> None:
+        running: dict[int, tuple[dict[str, Any], float]] = {}
+        begun = time.monotonic()
+        counts: dict[str, int] = {}
+        for mutant in [*self.mutants, None]:
+            while running and (mutant is None or len(running) >= self.jobs):
+                self.reap(running, counts, begun)
+            if mutant is None:
+                break
+            if time.monotonic() > self.end_s:
+                mutant["outcome"] = "left out"
+                continue
+            tests = self.chosen(mutant)
+            mutant["tests"] = len(tests)
+            if not tests:
+                mutant["outcome"] = "uncovered"
+                continue
+            child = os.fork()
+            if child == 0:
+                self.be_mutated(session, items, functions, mutant, tests)
+            running[child] = (mutant, time.monotonic())
+
+    def reap(self, running: dict[int, tuple[dict[str, Any], float]], counts: dict[str, int], begun: float) -> None:
+        """Wait for a child and write down what became of it."""
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if child == 0:
+            for one, (_, since) in running.items():
+                if time.monotonic() - since > WALL_S:
+                    os.kill(one, signal.SIGPROF)
+            time.sleep(0.002)
+            return
+        mutant, since = running.pop(child)
+        mutant["seconds"] = round(time.monotonic() - since, 2)
+        if os.WIFSIGNALED(status):
+            mutant["outcome"] = "timeout" if os.WTERMSIG(status) == signal.SIGPROF else "killed"
+        else:
+            code = os.WEXITSTATUS(status)
+            mutant["outcome"] = {SURVIVED: "survived", ABSENT: "not there"}.get(code, "killed")
+        counts[mutant["outcome"]] = counts.get(mutant["outcome"], 0) + 1
+        done = sum(counts.values())
+        if done % 500 == 0:
+            self.note(f"{done} of {len(self.mutants)} in {time.monotonic() - begun:.0f} s: {counts}\n")
+
+    def be_mutated(
+        self,
+        session: pytest.Session,
+        items: Sequence[pytest.Item],
+        functions: Functions,
+        mutant: dict[str, Any],
+        tests: Sequence[int],
+    ) -> None:
+        """In the child: never returns."""
+        code = KILLED
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            signal.signal(signal.SIGPROF, signal.SIG_DFL)
+            try:
+                functions.put(mutant)
+            except NotThere:
+                os._exit(ABSENT)
+            alone: Any = SessionAlone(session)
+            for at, following in zip(tests, [*tests[1:], None], strict=True):
+                signal.setitimer(signal.ITIMER_PROF, 1 + 10 * self.cost_s[at])
+                reports = runtestprotocol(
+                    items[at], log=False, nextitem=alone if following is None else items[following]
+                )
+                if any(report.failed for report in reports):
+                    os._exit(KILLED)
+            code = SURVIVED
+        finally:
+            os._exit(code)
+
+
+def main() -> int:
+    path = Path(sys.argv[1])
+    request = json.loads(path.read_text())
+    say = os.fdopen(os.dup(2), "w")
+    plugin = Mutating(request, say)
+    os.chdir(ROOT)
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", "--tb=native"]
+    status = pytest.main([*options, *request["tests"]], plugins=[plugin])
+    answer = {"mutants": plugin.mutants, "red": plugin.red, "tests": plugin.tests}
+    path.with_suffix(".answer.json").write_text(json.dumps(answer))
+    return 0 if status in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
