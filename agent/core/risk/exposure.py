@@ -28,7 +28,7 @@ class Exposure(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def worst_lots(self) -> int:
-        return max(self.max_long_lots, -self.max_short_lots, 0)
+        return max(self.max_long_lots, -self.max_short_lots)  # the long end is never below the short one
 
 
 def worst_exposure(

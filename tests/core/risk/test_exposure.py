@@ -103,6 +103,33 @@ def test_no_order_is_reducing_when_flat_or_on_the_positions_own_side(world: dict
         assert not worst(world).is_reducing
 
 
+@given(positions, lots, lots, sides)
+def test_the_present_worst_case_is_no_order_and_so_reduces_nothing_when_flat(
+    held: int, buys: int, sells: int, side: Side
+) -> None:
+    now = present(held if held * side.sign > 0 else 0, buys, sells, side, 0)
+    assert not now.is_reducing
+
+
+@given(st.integers(1, 1_000), lots, st.integers(1, 1_000), sides)
+def test_an_order_reduces_as_long_as_what_is_held_covers_it_and_all_that_works_with_it(
+    held: int, working: int, lots: int, side: Side
+) -> None:
+    """To the lot: the last one that is covered still reduces, the next does not. What works against it is no cover."""
+    buys, sells = (working, 7) if side is Side.BUY else (7, working)
+    assert present(-held * side.sign, buys, sells, side, lots).is_reducing is (lots + working <= held)
+    if working < held:
+        assert present(-held * side.sign, buys, sells, side, held - working).is_reducing
+    assert not present(-held * side.sign, buys, sells, side, held - min(working, held) + 1).is_reducing
+
+
+def present(held: int, buys: int, sells: int, side: Side, lots: int) -> Exposure:
+    return worst_exposure(
+        position_lots=held, reserved_buy_lots=buys, reserved_sell_lots=sells, side=side, lots=lots, price_ticks=100,
+        highest_buy_ticks=100, mark_ticks=100, tick_value_atoms=1,
+    )  # fmt: skip
+
+
 @given(positions, prices, st.integers(1, 9), st.integers(0, 10**6), st.integers(1, PPM))
 def test_shedding_the_excess_is_enough_and_no_more(held: int, mark: int, value: int, nav: int, limit: int) -> None:
     shed = excess_lots(held, mark, value, nav, limit)

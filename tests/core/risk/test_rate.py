@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agent.core.codes import Code
 from agent.core.instruments import Side
 from agent.core.risk.profiles import CONSERVATIVE, STANDARD
-from agent.core.risk.rate import TOKEN_NANO, Bucket, RateQueue, Waiting
+from agent.core.risk.rate import OTHER, REDUCING, TOKEN_NANO, Bucket, RateQueue, Waiting
 from tests.core.risk.making import SECOND_NS
 
 MS = 1_000_000
@@ -112,6 +112,48 @@ def test_the_venues_own_limit_counts_where_it_is_smaller_less_a_fifth_for_cancel
     queue.adopt(STANDARD, 0, venue_orders_per_s=10_000)
     assert (queue.orders.per_s, queue.cancels.per_s) == (50, 100)
     assert queue.orders.tokens_nano == TOKEN_NANO, "a higher rate brings no tokens at once"
+
+
+def test_each_limit_of_the_venue_counts_alone_and_leaves_at_least_one() -> None:
+    queue = RateQueue.start(STANDARD, 0)
+    queue.adopt(STANDARD, 0, venue_orders_per_s=60)
+    assert (queue.orders.per_s, queue.cancels.per_s) == (48, 100), "exactly four fifths"
+    queue.adopt(STANDARD, 0, venue_cancels_per_s=1)
+    assert (queue.orders.per_s, queue.cancels.per_s) == (50, 1)
+
+
+def test_a_waiting_order_knows_its_class_its_end_and_what_it_was_decided_against() -> None:
+    queue = queue_of(tokens=0)
+    submit(queue, "a"), submit(queue, "r", MS, is_reducing=True, touch=99)
+    assert queue.other == [Waiting("a", "X-Q", Side.BUY, OTHER, 250 * MS, 100)]
+    assert queue.reducing == [Waiting("r", "X-Q", Side.BUY, REDUCING, 251 * MS, 99)]
+
+
+def test_the_second_look_is_at_the_instant_of_the_release() -> None:
+    queue, asked = queue_of(tokens=0), []
+    submit(queue, "a"), submit(queue, "b")
+    queue.run(230 * MS, lambda order, at_ns: asked.append((order.id, at_ns)))
+    assert asked == [("a", 100 * MS), ("b", 200 * MS)]
+
+
+def test_an_order_ends_with_its_signal_where_that_is_sooner() -> None:
+    ends = {}
+    for expires_ns in (None, 249 * MS, 250 * MS, 251 * MS):
+        queue = queue_of(tokens=0)
+        queue.submit(
+            "a", symbol="X-Q", side=Side.BUY, is_reducing=False, touch_ticks=1, now_ns=0, expires_ns=expires_ns
+        )
+        ends[expires_ns] = queue.other[0].deadline_ns
+    assert ends == {None: 250 * MS, 249 * MS: 249 * MS, 250 * MS: 250 * MS, 251 * MS: 250 * MS}
+
+
+@given(st.integers(1, 300), st.integers(0, 3 * TOKEN_NANO), st.integers(0, 2**62))
+def test_the_first_instant_with_a_token_is_exact_at_any_time_of_the_clock(rate: int, tokens: int, now_ns: int) -> None:
+    ready_ns = Bucket(rate, tokens, now_ns).ready_ns()
+    assert ready_ns >= now_ns
+    assert Bucket(rate, tokens, now_ns).take(ready_ns) == 0
+    assert ready_ns == now_ns or Bucket(rate, tokens, now_ns).take(ready_ns - 1) == 1
+    assert type(ready_ns) is int
 
 
 @given(st.integers(1, 300), st.lists(st.integers(0, 300 * MS), min_size=1, max_size=60))
