@@ -76,6 +76,7 @@ class Code(StrEnum):
     QUEUE_TTL = "R_QUEUE_TTL"
     QUEUE_FULL = "R_QUEUE_FULL"
     TOUCH_MOVED = "R_TOUCH_MOVED"
+    SIGNAL_MALFORMED = "R_SIGNAL_MALFORMED"
     SIGNAL_NOT_AUTHENTIC = "R_SIGNAL_NOT_AUTHENTIC"
     SIGNAL_REPLAYED = "R_SIGNAL_REPLAYED"
     SIGNAL_TOO_LONG = "R_SIGNAL_TOO_LONG"
@@ -83,6 +84,7 @@ class Code(StrEnum):
     SIGNAL_BUDGET = "R_SIGNAL_BUDGET"
     SIGNALS_FULL = "R_SIGNALS_FULL"
     SIGNAL_GIVEN_UP = "R_SIGNAL_GIVEN_UP"
+    SIGNAL_WITHDRAWN = "R_SIGNAL_WITHDRAWN"
     ADOPT_TOGETHER = "R_ADOPT_TOGETHER"
     NOTHING_TO_ADOPT = "R_NOTHING_TO_ADOPT"
     HEAD_OLD = "R_HEAD_OLD"
@@ -164,6 +166,7 @@ EXPLANATIONS: dict[Code, str] = {
     Code.QUEUE_TTL: "No token of the order rate came before the order's time in the queue ended.",
     Code.QUEUE_FULL: "The queue for tokens of the order rate is full.",
     Code.TOUCH_MOVED: "The touch it was priced against moved away while it waited for a token.",
+    Code.SIGNAL_MALFORMED: "What came as a signal is none: not JSON, not of its shape, too long, or too much at once.",
     Code.SIGNAL_NOT_AUTHENTIC: "The producer's code over the signal does not hold, or the producer is not known.",
     Code.SIGNAL_REPLAYED: "A signal with this id came before.",
     Code.SIGNAL_TOO_LONG: "The signal would live longer than a signal may.",
@@ -171,6 +174,7 @@ EXPLANATIONS: dict[Code, str] = {
     Code.SIGNAL_BUDGET: "The producer's budget of signals or of value is spent.",
     Code.SIGNALS_FULL: "As many signals wait as are kept; the new one is refused, none is forgotten for it.",
     Code.SIGNAL_GIVEN_UP: "So many orders for this signal came to nothing that no more is tried.",
+    Code.SIGNAL_WITHDRAWN: "Everything of its symbol was cancelled, the signal with it.",
     Code.ADOPT_TOGETHER: "Other symbols of the same currency differ as well, so that none can be adopted alone.",
     Code.NOTHING_TO_ADOPT: "Asked anew, the venue states what our books say: there is nothing to adopt.",
     Code.HEAD_OLD: "The newest head is older than a head should be: the feed or the chain stands still.",

@@ -144,6 +144,8 @@ class Placing:
         for order in self._orders.all_live():
             if order.state is OrderState.QUEUED and (not symbol or order.symbol == symbol):
                 self.cancel(CancelRequested(order.client_order_id), stamp, out)
+        for signal_id in self._signals.withdraw(symbol):  # or the next touch would place again
+            _refuse(signal_id, (Code.SIGNAL_WITHDRAWN, "everything was cancelled"), out)
 
     def adopt_venue(self) -> None:
         """The venue told its limits."""

@@ -206,6 +206,12 @@ class SignalBook:
         over.sort(key=lambda live: (live.deadline_ns, live.signal.signal_id))
         return [self._remove(live) for live in over]
 
+    def withdraw(self, symbol: str) -> list[str]:
+        """Take out every signal (of a symbol), by its id; their orders are whoever's who asked for it."""
+        gone = [live for live in self._by_id.values() if not symbol or live.signal.symbol == symbol]
+        gone.sort(key=lambda live: live.signal.signal_id)  # as in `expire`
+        return [self._remove(live).signal_id for live in gone]
+
     def next_deadline_ns(self) -> int | None:
         """The monotonic time at which `expire` has something to do."""
         return min((live.deadline_ns for live in self._by_id.values()), default=None)
