@@ -77,6 +77,15 @@ class PathSettings(msgspec.Struct, frozen=True):
     path: str
 
 
+class ProducerSettings(msgspec.Struct, frozen=True):
+    """A program that may send signals, and how much it may ask for."""
+
+    name: str
+    key: Reference | None
+    signals_per_s: int
+    notional_atoms_per_day: int
+
+
 class PurpleFleaSettings(msgspec.Struct, frozen=True):
     """The order-book venue. Its own limits hold where they are smaller than the ones here."""
 
@@ -108,6 +117,7 @@ class PurpleFleaSettings(msgspec.Struct, frozen=True):
     key_id: str | None
     faucet: bool
     paths: tuple[PathSettings, ...]
+    producers: tuple[ProducerSettings, ...]
 
 
 class ObserveSettings(msgspec.Struct, frozen=True):

@@ -30,6 +30,11 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("agent.cli.status:command", "Say what the agent and its guard are doing.", "Every day"),
     "halt": Entry("agent.cli.halt:command", "Stop everything, through the guard.", "Every day"),
     "tell": Entry("agent.cli.tell:command", "Tell a running agent to pause, resume, cancel or reset.", "Every day"),
+    "signal": Entry(
+        "agent.cli.send_signal:command",
+        "Send a running agent a signal: a side, a quantity, a limit, an end.",
+        "Every day",
+    ),
     "inspect": Entry(
         "agent.cli.inspect:command",
         "Tell what happened to an opportunity, transaction, bundle or block.",

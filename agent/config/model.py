@@ -195,6 +195,20 @@ class Path(Section):
     path: str = Field(pattern=r"^/[A-Za-z0-9/_.-]*$", max_length=128, description="The path below rest_url.")
 
 
+class Producer(Section):
+    """A program that may send signals, and how much it may ask for."""
+
+    name: str = Field(pattern=r"^[a-z0-9_-]{1,32}$", description="By which it calls itself.")
+    key: ApiKey | None = Field(
+        None,
+        description="Of the code over its signals; without one every program of the agent's own user may send them.",
+    )
+    signals_per_s: int = Field(5, ge=1, le=100, description="Most signals in a second.")
+    notional_atoms_per_day: int = Field(
+        ge=1, le=10**30, description="Most value that it may ask for in a UTC day, in atoms of the quote currency."
+    )
+
+
 class PurpleFlea(Section):
     """The order-book venue. Its own limits hold where they are smaller than the ones here."""
 
@@ -242,6 +256,17 @@ class PurpleFlea(Section):
     key_id: str | None = Field(None, description="The venue's name for the account's key: what the guard deletes.")
     faucet: bool = Field(False, description="Whether start funds may be claimed from the venue's faucet.")
     paths: list[Path] = Field([], description="Where the venue's requests are, if not where the contract has them.")
+    producers: list[Producer] = Field([], description="Programs whose signals are taken; without any, none is.")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> PurpleFlea:
+        for what, names in (
+            ("paths", [path.name for path in self.paths]),
+            ("producers", [producer.name for producer in self.producers]),
+        ):
+            if len(set(names)) != len(names):
+                raise _wrong(f"{what}: two have the same name")
+        return self
 
 
 class Observe(Section):

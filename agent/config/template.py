@@ -63,6 +63,7 @@ def written(name: str, value: Any) -> str:
         "guard_key": '"file:/run/credentials/purpleflea_guard_key"',
         "key_id": '"key_0123456789ab"',
         "paths": '[{ name = "time", path = "/v1/time" }]',
+        "producers": '[{ name = "model", notional_atoms_per_day = 1000000000 }]',
         "endpoints": '[{ name = "local", url = "http://127.0.0.1:9000" }]',
     }
     if value is None or value == []:

@@ -45,6 +45,7 @@ class VenueWorld(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthForm
     strategies: tuple[tuple[str, OrderBookStrategy], ...]
     seconds: float
+    signal_keys: dict[str, bytes | None] = {}
     seed: int = 0
     cut_after: float | None = 0.5
     """Share of the time after which the connection is cut; None leaves it."""
@@ -52,6 +53,9 @@ class VenueWorld(msgspec.Struct, frozen=True, kw_only=True):
     journal: JournalSettings = DEVNET
     beat_deadline_ms: int = 1_000
     """The venue runs in the same process, on a machine that may be busy: a stall of both is not the agent's."""
+
+    def __repr__(self) -> str:
+        return f"VenueWorld({self.run})"
 
 
 class VenueBooks(msgspec.Struct, frozen=True):
@@ -85,6 +89,7 @@ async def run_purpleflea_world(
                     ws_url=venue.ws_url,
                     credentials=Credentials(keys.trade.secret, asked.auth),
                     options=asked.options,
+                    signal_keys=asked.signal_keys,
                 ),
                 guard=_guard_plan(venue, keys, asked),
                 strategies=asked.strategies,

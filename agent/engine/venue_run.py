@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,7 @@ from agent.engine.collector import quiet_collector
 from agent.engine.command_box import CommandBox
 from agent.engine.crash import record_crash
 from agent.engine.guarded import GuardPlan, guarded
+from agent.engine.signal_door import signal_door
 from agent.engine.traders import StrategyTrader
 from agent.engine.venue_result import VenueResult, result_of, sums
 from agent.engine.venue_shell import VenueShell
@@ -66,6 +68,8 @@ class VenueAccess(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Credentials
     options: Options
     connect_within_s: float = 10.0
+    signal_keys: dict[str, bytes | None] = {}
+    """Producers of signals, with the key of the code over their signals where they have one."""
 
     def __repr__(self) -> str:
         return f"VenueAccess({', '.join(self.options.symbols)})"
@@ -251,8 +255,9 @@ async def run_venue(
             shell.start()
             try:
                 with quiet_collector():
+                    door = signal_door(asked.folder, shell, asked.access.signal_keys, clock, say)
                     was_cancelled = await _trade(
-                        shell, client, traders, asked, CommandBox(asked.folder, say), meanwhile
+                        shell, client, traders, asked, CommandBox(asked.folder, say), door, meanwhile
                     )
             finally:
                 shell.close()
@@ -287,6 +292,7 @@ async def _trade(
     traders: Sequence[StrategyTrader],
     asked: VenueRun,
     commands: CommandBox,
+    door: AbstractAsyncContextManager[None],
     meanwhile: Callable[[VenueShell, PurpleFleaClient], Awaitable[None]] | None,
 ) -> bool:
     """Whether it was cancelled from outside."""
@@ -296,7 +302,8 @@ async def _trade(
     stopped = asyncio.create_task(shell.on_stopped.wait())
     was_cancelled = False
     try:
-        await asyncio.wait({connection, stopped}, timeout=asked.seconds, return_when=asyncio.FIRST_COMPLETED)
+        async with door:
+            await asyncio.wait({connection, stopped}, timeout=asked.seconds, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         was_cancelled = True
         current = asyncio.current_task()

@@ -12,6 +12,7 @@ from agent.core.desk.settings import DeskSettings
 from agent.core.instruments import Instrument
 from agent.core.risk.check_view import AccountLimits
 from agent.core.risk.profiles import PROFILES
+from agent.core.signals.admission import ProducerBudget
 from agent.devnet.purpleflea_run import VenueWorld, run_purpleflea_world
 from agent.engine.guarded import VENUE_AGE_MS, GuardedVenue, GuardPlan
 from agent.engine.venue_result import VenueResult
@@ -59,6 +60,7 @@ def _run_world(request: RunRequest, settings: Settings, run_id: str, folder: Pat
         auth=account.auth,
         strategies=strategies(account),
         seconds=request.seconds or DEFAULT_SECONDS,
+        signal_keys=signal_keys(account),
         seed=request.seed,
         beat_deadline_ms=settings.guard.heartbeat_ms,
     )
@@ -96,6 +98,7 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
             credentials=Credentials(key, account.auth),
             options=options_of(account),
             connect_within_s=account.connect_within_ms / 1_000,
+            signal_keys=signal_keys(account),
         ),
         guard=GuardPlan(
             beat_deadline_ms=settings.guard.heartbeat_ms,
@@ -148,7 +151,23 @@ def desk_settings(account: PurpleFleaSettings, *, may_trade: bool = True) -> Des
             margin_ppm=_MARGIN_PPM,
         ),
         made_symbols=account.symbols if account.strategy == "market_making" else (),
+        budgets={
+            producer.name: ProducerBudget(
+                signals_per_s=producer.signals_per_s, notional_atoms_per_day=producer.notional_atoms_per_day
+            )
+            for producer in account.producers
+        },
     )
+
+
+def signal_keys(account: PurpleFleaSettings) -> dict[str, bytes | None]:
+    """Each producer's key, None for one that is known by its user alone."""
+    return {
+        producer.name: None
+        if producer.key is None
+        else resolve(producer.key, key=f"purpleflea.producers.{producer.name}.key").encode()
+        for producer in account.producers
+    }
 
 
 def strategies(account: PurpleFleaSettings) -> tuple[tuple[str, OrderBookStrategy], ...]:

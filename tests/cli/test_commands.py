@@ -33,6 +33,7 @@ RELIED_ON = {
     "status": "",
     "halt": "",
     "tell": "--reason --run --symbol",
+    "signal": "--symbol --side --quantity --max-price --min-price --expires --producer --key --id --run",
     "guard run": "",
     "guard reset": "--reason",
     "drill kill": "--fault --trials",

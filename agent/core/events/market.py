@@ -87,6 +87,8 @@ class SignalIn(msgspec.Struct, frozen=True, tag="signal", kw_only=True, gc=False
     """Journal sequence of the market event it was computed from."""
     is_authentic: bool = False
     """The shell verified the producer's code over it."""
+    problem: str = ""
+    """Why the shell could not read what came, in words of its own; then every other field is made up."""
 
 
 MarketEvent = InstrumentDefined | MarketTick | BookSnapshot | BookDelta | BookStale | TradePrint | SignalIn

@@ -80,6 +80,8 @@ class Admission:
         `input_ns` is the monotonic time of the event it was computed from, None where that is not known. A sale is
         valued at `reference_ticks` where that is above its limit, since a floor bounds no value from above.
         """
+        if signal.problem:
+            return Code.SIGNAL_MALFORMED, signal.problem
         budget = self._budgets.get(signal.producer)
         if not signal.is_authentic or budget is None:
             return Code.SIGNAL_NOT_AUTHENTIC, f"producer {signal.producer!r}"
