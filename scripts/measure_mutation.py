@@ -52,8 +52,8 @@ def changed_files(commit: str) -> list[str]:
     return [path for path in core_files() if path in listed]
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+def git(*words: str, check: bool = True) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, check=check, capture_output=True, text=True).stdout
 
 
 def generate(paths: list[str]) -> list[dict[str, Any]]:
@@ -111,7 +111,9 @@ def write_report(path: Path, mutants: list[dict[str, Any]], answer: dict[str, An
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", help="files of agent/core; all of them if none is named")
-    parser.add_argument("--changed", metavar="COMMIT", help="only files that differ from this commit, within a minute")
+    parser.add_argument(
+        "--changed", metavar="COMMIT", nargs="?", const="HEAD~1", help="only files that differ from it, within a minute"
+    )
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="so many mutants of each file")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", action="store_true", help="only mutants that were alive in the last report")
@@ -119,6 +121,9 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="the scores alone")
     asked = parser.parse_args()
 
+    if asked.changed and not git("rev-parse", "--verify", "--quiet", f"{asked.changed}^{{commit}}", check=False):
+        print(f"mutation: this clone has no {asked.changed} to compare with")
+        return 0
     paths = asked.paths or (changed_files(asked.changed) if asked.changed else core_files())
     if not paths:
         print("mutation: no file of the core has changed")

@@ -2,12 +2,12 @@
 
     .venv/bin/python scripts/mutation/running.py REQUEST.json
 
-Everything is imported and collected once. The first run, which is traced, says which lines a test runs and what it
-costs. Then, per mutant, a child puts the mutated code in place and runs those tests that run a line of the mutated
+Everything is imported and collected once. The first run says which statements a test runs and what it
+costs. Then, per mutant, a child puts the mutated code in place and runs those tests that run the mutated
 statement, the cheapest first, until one fails. Time is the child's own CPU time, so a busy machine kills no mutant.
 
 A mutant is `killed` when a test fails or the child dies, `timeout` when a test takes ten times as long and a second more,
-`uncovered` when no test runs its lines, and else it has `survived`.
+`uncovered` when no test runs its statement, and else it has `survived`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, TextIO
 
 import pytest
@@ -32,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from mutation.covering import Coverage  # noqa: E402
 from mutation.swapping import Functions, NotThere  # noqa: E402
 
 KILLED, SURVIVED, ABSENT = 11, 12, 13
@@ -60,34 +60,6 @@ class SessionAlone:
         return [self._session]
 
 
-class Tracer:
-    """The lines of the files to mutate that ran since it was last asked."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = {str(ROOT / path): path for path in paths}
-        self._seen: dict[str, set[int]] = {}
-
-    def start(self) -> None:
-        self._seen = {path: set() for path in self._paths}
-        sys.settrace(self._enter)
-
-    def stop(self) -> dict[str, set[int]]:
-        sys.settrace(None)
-        return {self._paths[path]: lines for path, lines in self._seen.items() if lines}
-
-    def _enter(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
-        lines = self._seen.get(frame.f_code.co_filename)
-        if lines is None:
-            return None
-        lines.add(frame.f_lineno)
-
-        def local(frame: FrameType, event: str, argument: object) -> Any:
-            lines.add(frame.f_lineno)
-            return local
-
-        return local
-
-
 class Mutating:
     """The plugin: takes the place of pytest's loop over the tests."""
 
@@ -108,10 +80,10 @@ class Mutating:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = session.items
         begun = time.monotonic()
-        self.look(session, items)
+        functions = Functions(ROOT, {mutant["path"] for mutant in self.mutants})
+        self.look(session, items, Coverage(ROOT, functions.live))
         self.tests = len(items)
         self.note(f"{len(items)} tests in {time.monotonic() - begun:.0f} s, {len(self.red)} of them red as they are\n")
-        functions = Functions(ROOT, {mutant["path"] for mutant in self.mutants})
         gc.collect()
         gc.freeze()
         self.drive(session, items, functions)
@@ -121,22 +93,21 @@ class Mutating:
         self.say.write(text)
         self.say.flush()
 
-    def look(self, session: pytest.Session, items: Sequence[pytest.Item]) -> None:
+    def look(self, session: pytest.Session, items: Sequence[pytest.Item], coverage: Coverage) -> None:
         """Run every test as it is."""
-        tracer = Tracer(sorted({mutant["path"] for mutant in self.mutants}))
         alone: Any = SessionAlone(session)
         for at, item in enumerate(items):
             begun = time.process_time()
-            tracer.start()
             reports = runtestprotocol(item, log=False, nextitem=items[at + 1] if at + 1 < len(items) else alone)
-            seen = tracer.stop()
             self.cost_s.append(time.process_time() - begun)
+            seen = coverage.take()
             if any(report.failed for report in reports):
                 self.red.append(item.nodeid)
                 continue
             for path, lines in seen.items():
                 for line in lines:
                     self.on_line.setdefault((path, line), []).append(at)
+        coverage.remove()
 
     def chosen(self, mutant: dict[str, Any]) -> list[int]:
         """The tests that run a line of the mutated statement, the cheapest first."""

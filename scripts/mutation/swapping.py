@@ -28,13 +28,13 @@ class Functions:
         wanted = {str(root / path): path for path in paths}
         self.sources = {path: (root / path).read_bytes() for path in paths}
         self._trees = {path: ast.parse(source) for path, source in self.sources.items()}
-        self._live: dict[tuple[str, str], list[FunctionType]] = {}
+        self.live: dict[tuple[str, str], list[FunctionType]] = {}
         self._caches: list[Any] = []
         for one in gc.get_objects():
             if isinstance(one, FunctionType):
                 path = wanted.get(one.__code__.co_filename)
                 if path is not None:
-                    self._live.setdefault((path, one.__code__.co_qualname), []).append(one)
+                    self.live.setdefault((path, one.__code__.co_qualname), []).append(one)
             elif isinstance(one, _lru_cache_wrapper) and str(one.__module__).startswith(CACHES_OF):
                 self._caches.append(one)
 
@@ -45,7 +45,7 @@ class Functions:
         if source[mutant["start"] : mutant["end"]] != mutant["old"].encode():
             raise NotThere(path)
         mutated = source[: mutant["start"]] + mutant["new"].encode() + source[mutant["end"] :]
-        live = self._live.get((path, name), [])
+        live = self.live.get((path, name), [])
         codes = [code for code in codes_in(compile(mutated, path, "exec")) if code.co_qualname == name]
         if not live or not codes:
             raise NotThere(name)

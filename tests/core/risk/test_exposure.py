@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.core.instruments import Side
@@ -111,6 +111,8 @@ def test_the_present_worst_case_is_no_order_and_so_reduces_nothing_when_flat(
     assert not now.is_reducing
 
 
+@example(1, 0, 1, Side.BUY)
+@example(1, 0, 1, Side.SELL)
 @given(st.integers(1, 1_000), lots, st.integers(1, 1_000), sides)
 def test_an_order_reduces_as_long_as_what_is_held_covers_it_and_all_that_works_with_it(
     held: int, working: int, lots: int, side: Side

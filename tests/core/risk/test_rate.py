@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.core.codes import Code
@@ -147,6 +147,8 @@ def test_an_order_ends_with_its_signal_where_that_is_sooner() -> None:
     assert ends == {None: 250 * MS, 249 * MS: 249 * MS, 250 * MS: 250 * MS, 251 * MS: 250 * MS}
 
 
+@example(rate=7, tokens=TOKEN_NANO - 1, now_ns=3)
+@example(rate=7, tokens=TOKEN_NANO, now_ns=3)
 @given(st.integers(1, 300), st.integers(0, 3 * TOKEN_NANO), st.integers(0, 2**62))
 def test_the_first_instant_with_a_token_is_exact_at_any_time_of_the_clock(rate: int, tokens: int, now_ns: int) -> None:
     ready_ns = Bucket(rate, tokens, now_ns).ready_ns()
