@@ -46,8 +46,9 @@ class Coverage:
         self._seen: dict[str, set[int]] = {path: set() for path, _ in live}
         self._own: list[tuple[FunctionType, CodeType]] = []
         for path, seen in self._seen.items():
-            tree = ast.fix_missing_locations(Marking().visit(ast.parse((root / path).read_bytes())))
-            for code in codes_in(compile(tree, str(root / path), "exec")):
+            tree = ast.parse((root / path).read_bytes())
+            Marking().visit(tree)
+            for code in codes_in(compile(ast.fix_missing_locations(tree), str(root / path), "exec")):
                 for function in live.get((path, code.co_qualname), ()):
                     if function.__code__.co_firstlineno == code.co_firstlineno:
                         self._own.append((function, function.__code__))

@@ -307,7 +307,9 @@ def test_comparing_twice_is_comparing_once(world: World) -> None:
         world.fire("session:full")
         assert kinds(world.answer([row(name)])) == []
         assert kinds(world.account()) == []
-        states.append(msgspec.msgpack.encode((world.orders.state, world.session.state)))
+        # But for the position of the last comparison itself.
+        session = msgspec.structs.replace(world.session.state, agreed_seq=0)
+        states.append(msgspec.msgpack.encode((world.orders.state, session)))
     assert states[0] == states[1] == states[2]
 
 
