@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agent.core.accounts.marks import Valuation
+from agent.core.accounts.holdings import Holdings
 from agent.core.codes import Code
 from agent.core.effects import Effect
 from agent.core.effects.chain import Cancel, Drop, Execute, Hold, Submit
@@ -60,6 +60,7 @@ class BundlesState(msgspec.Struct, kw_only=True):
     """Pools, in the order in which they were set aside."""
     facts: ChainFacts | None = None
     breakers: Breakers
+    holdings: Holdings = msgspec.field(default_factory=Holdings)
     day: int = 0
     gas_paid_today_wei: int = 0
     sent_in_slot: int = 0
@@ -80,7 +81,6 @@ class BundleDesk:
             executor_code_hash=limits.executor_code_hash,
             slot_ns=SLOT_NS,
             max_exposure_wei=limits.max_exposure_wei,
-            max_day_loss_wei=NO_LIMIT_WEI if limits.max_day_loss_wei is None else limits.max_day_loss_wei,
             max_gas_wei_per_day=limits.max_gas_wei_per_day,
             max_bundles_per_block=limits.max_bundles_per_block,
             max_guard_age_ns=limits.max_guard_age_ms * 1_000_000,
@@ -202,8 +202,11 @@ class BundleDesk:
         breakers = self.state.breakers
         was_halted = breakers.is_halted
         effects: tuple[Effect, ...] = breakers.on_time(stamp)
-        if facts.nav_wei is not None:
-            effects += breakers.on_nav(Valuation(facts.nav_wei), stamp)
+        if facts.holdings:
+            valued = self.state.holdings.value(facts.holdings, breakers.day_loss.nav_atoms or 0)
+            if valued.deposit_wei:
+                breakers.on_flow(valued.deposit_wei, stamp)
+            effects += valued.alarms + breakers.on_nav(valued.valuation, stamp)
         return effects if was_halted or not breakers.is_halted else effects + self.halt()
 
     def _on_selected(self, selection: SelectionMade, stamp: Stamp) -> tuple[Effect, ...]:
@@ -282,12 +285,24 @@ class BundleDesk:
             inventory_wei=0,
             operator_balance_wei=0 if facts is None or facts.operators_wei is None else facts.operators_wei,
             day_loss_wei=state.breakers.loss_today_atoms,
+            max_day_loss_wei=self._max_day_loss_wei(facts),
             gas_paid_today_wei=state.gas_paid_today_wei,
             live_bundles=len(live),
             endpoints=()
             if facts is None
             else tuple(EndpointRate(name, state.sent_in_slot, limit) for name, limit in facts.endpoints),
         )
+
+    def _max_day_loss_wei(self, facts: ChainFacts | None) -> int:
+        """What the day may lose with every live bundle at its worst: never so much that the breaker trips by them.
+
+        Where the account's value is followed and none is known yet, nothing.
+        """
+        asked_wei = self._limits.max_day_loss_wei
+        limit_wei = NO_LIMIT_WEI if asked_wei is None else asked_wei
+        if facts is None or not facts.holdings:
+            return limit_wei
+        return min(limit_wei, max(0, self.state.breakers.loss_limit_atoms - 1))
 
     def _on_ended(self, ended: BundleEnded, stamp: Stamp) -> tuple[Effect, ...]:
         entry = self._entry(ended.id)

@@ -146,6 +146,7 @@ async def _hunt(world: CaseWorld, hunter: Hunter, appraiser: Appraiser, builder:
             ledger=hunter.nonces,
             head_hash=case.parent.hash,
             endpoints=("devnet",),
+            pools=None,  # one head: what lands behind it is read by nobody, and the case need not hold our balances
         ),
     )
     before: Moment | None = None

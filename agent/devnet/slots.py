@@ -143,7 +143,13 @@ async def run_slots(
 
         async def facts(header: Header) -> ChainFacts:
             return await read_facts(
-                rpc, executor=world.executor, ledger=hunter.nonces, head_hash=header.hash, endpoints=[client.name]
+                rpc,
+                executor=world.executor,
+                ledger=hunter.nonces,
+                head_hash=header.hash,
+                endpoints=[client.name],
+                pools=view.pools,
+                tokens=settings.start_tokens,
             )
 
         hunt = ChainHunt(hunter, view, simulator, facts)

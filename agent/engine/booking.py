@@ -8,6 +8,7 @@ from typing import Any
 from agent.chain.client import Rpc
 from agent.chain.discovery import view
 from agent.chain.jsonrpc import RpcError
+from agent.engine.chain_worth import BALANCE_OF
 from agent.engine.executor import Executor
 from agent.engine.hunter import Hunter
 from agent.engine.result import BookRow, Ending, Mismatch, RunResult, TransactionResult
@@ -16,7 +17,6 @@ from agent.eth.hexes import address_text, from_quantity, to_data
 from agent.eth.keccak import keccak256
 from agent.eth.units import Address
 
-BALANCE_OF = keccak256(b"balanceOf(address)")[:4]
 _TRANSFER = to_data(keccak256(b"Transfer(address,address,uint256)"))
 _WITHDRAWAL = to_data(keccak256(b"Withdrawal(address,uint256)"))
 

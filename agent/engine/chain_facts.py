@@ -12,6 +12,8 @@ import msgspec
 from agent.chain.jsonrpc import RpcError
 from agent.core.events.chain import ChainFacts
 from agent.core.limits import RiskLimits
+from agent.dex.pool_set import PoolSet
+from agent.engine.chain_worth import account_of, holdings
 from agent.engine.executor import Executor
 from agent.eth.hexes import from_data, from_quantity, to_data
 from agent.eth.keccak import keccak256
@@ -31,10 +33,16 @@ async def read_facts(
     ledger: Mapping[Address, int],
     head_hash: Hash32,
     endpoints: Sequence[str],
+    pools: PoolSet | None,
+    tokens: Sequence[Address] = (),
     head_age_ns: int = 0,
     cutoff_ns: int = NO_CUTOFF_NS,
 ) -> ChainFacts:
-    """Ask the node for the facts at its latest block, in one batch. `ledger` are our nonces by operator."""
+    """Ask the node for the facts at its latest block, in one batch. `ledger` are our nonces by operator.
+
+    `tokens` are those in which profit is taken, `pools` the head's, which price them; None: what the account is worth
+    is not followed.
+    """
     operators = tuple(ledger)
     questions: list[tuple[str, list[object]]] = [
         ("eth_chainId", []),
@@ -42,19 +50,20 @@ async def read_facts(
         ("eth_syncing", []),
     ]
     questions += [("eth_getTransactionCount", [to_data(operator), "latest"]) for operator in operators]
-    questions += [("eth_getBalance", [to_data(operator), "latest"]) for operator in operators]
+    account = account_of(executor, operators, tokens)
+    questions += account.questions if pools is not None else account.questions[: len(operators)]
     chain_id, code, syncing, *rest = [None if isinstance(one, RpcError) else one for one in await rpc.batch(questions)]
-    nonces, balances = _sum(rest[: len(operators)]), _sum(rest[len(operators) :])
+    nonces, balances = rest[: len(operators)], rest[len(operators) :]
     return ChainFacts(
         head_hash=to_data(head_hash),
         chain_id=None if chain_id is None else from_quantity(str(chain_id)),
         executor_code_hash=None if code is None else to_data(keccak256(from_data(str(code)))),
         is_synced=syncing is False,
         head_age_ns=head_age_ns,
-        chain_nonces=nonces,
+        chain_nonces=_sum(nonces),
         ledger_nonces=sum(ledger.values()),
-        operators_wei=balances,
-        nav_wei=balances,
+        operators_wei=_sum(balances[: len(operators)]),
+        holdings=() if pools is None else holdings(account, balances, pools, weth=executor.weth),
         cutoff_ns=cutoff_ns,
         endpoints=tuple((name, BUNDLES_PER_SLOT) for name in endpoints),
     )
@@ -73,7 +82,6 @@ def pretended_facts(
         chain_nonces=0,
         ledger_nonces=0,
         operators_wei=operators_wei,
-        nav_wei=None,
         cutoff_ns=cutoff_ns,
         endpoints=(("shadow", BUNDLES_PER_SLOT),),
     )

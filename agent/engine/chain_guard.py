@@ -95,14 +95,18 @@ class ChainGuard:
             hunter.tell(health)
         if stamp is None or hunter.stepper.broken is not None:
             return
+        desk = hunter.bundles
+        breakers = desk.state.breakers
         guard.store_progress(stamp.seq, self._journal.crc)
         guard.beat(
             Figures(
                 event_seq=stamp.seq,
                 event_crc=self._journal.crc,
                 digest=self._journal.digest,
-                mode="halted" if hunter.is_halted else "normal",
-                exposure_atoms=hunter.exposure_wei,
+                mode="halted" if hunter.is_halted or breakers.is_halted else "normal",
+                nav_atoms=breakers.day_loss.nav_atoms or 0,
+                day_loss_atoms=breakers.loss_today_atoms,
+                exposure_atoms=desk.exposure_wei,
             )
         )
 

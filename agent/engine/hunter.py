@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+from agent.core.bundles import BundleDesk
 from agent.core.codes import Code
 from agent.core.effects import Effect
 from agent.core.effects.chain import Cancel, Drop, Execute, Submit
@@ -326,9 +327,11 @@ class Hunter:
         return self._decisions.core.is_halted
 
     @property
-    def exposure_wei(self) -> int:
-        """Worst gas of all live bundles."""
-        return 0 if self._decisions.core.bundles is None else self._decisions.core.bundles.exposure_wei
+    def bundles(self) -> BundleDesk:
+        """What the core knows of bundles, and of the account that they belong to."""
+        desk = self._decisions.core.bundles
+        assert desk is not None, "a hunter's core has limits for bundles"
+        return desk
 
     # Inside
 

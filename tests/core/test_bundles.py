@@ -16,6 +16,7 @@ from agent.core.events.chain import (
     CandidateExecuted,
     ChainFacts,
     HeadSeen,
+    Holding,
     OpportunityFound,
     SelectionMade,
     Superseded,
@@ -23,6 +24,7 @@ from agent.core.events.chain import (
 )
 from agent.core.events.control import HaltAsked
 from agent.core.limits import RiskLimits
+from agent.core.risk.breakers.aggregate import Breakers
 from agent.core.step import Core
 
 HEAD = HeadSeen(number=100, block_hash="0xaa", parent_hash="0x99", timestamp_s=86_400 * 20_000, next_base_fee_wei=10)
@@ -62,10 +64,16 @@ FACTS = ChainFacts(
     chain_nonces=7,
     ledger_nonces=7,
     operators_wei=10**18,
-    nav_wei=None,
     cutoff_ns=1,
     endpoints=(("relay", 9),),
 )
+
+
+def worth(ether_wei: int | None, *tokens: Holding) -> ChainFacts:
+    """The facts of an account with so much ETH, and these tokens."""
+    return msgspec.structs.replace(FACTS, holdings=(Holding("ETH", ether_wei, ether_wei), *tokens))
+
+
 LIMITS = RiskLimits(min_net_wei=100, max_gas_wei_per_day=1_000, max_exposure_wei=400, max_bundles_per_block=2)
 
 
@@ -361,10 +369,67 @@ def test_bundles_that_lose_pause_the_agent() -> None:
 
 def test_a_breaker_that_halts_withdraws_what_lives() -> None:
     core = core_at_head(msgspec.structs.replace(LIMITS, profile="conservative"))
-    core.step(msgspec.structs.replace(FACTS, nav_wei=10**18))
+    core.step(worth(10**18))
     held(core, "one")
     core.step(SelectionMade(101, ("one",), ()))
-    poorer = msgspec.structs.replace(FACTS, nav_wei=10**18 * 9 // 10)  # floor: a tenth is more than a day may lose
+    poorer = worth(10**18 * 9 // 10)  # floor: a tenth is more than a day may lose
     effects = core.step(poorer)
     assert [effect for effect in effects if isinstance(effect, Cancel)] == [Cancel("one", "halted")]
     assert not [effect for effect in core.step(poorer) if isinstance(effect, Cancel)], "once"
+
+
+class TestWhatTheAccountIsWorth:
+    """Breakers 1 and 6 on a chain: profit counts where it lands, and what is not known lets nothing out."""
+
+    def test_profit_in_the_vault_pays_for_the_gas_of_the_operators(self) -> None:
+        core = core_at_head()
+        for step in range(20):  # a tenth of the ETH goes for gas, and a little more than that comes in as WETH
+            core.step(worth(10**18 - step * 10**16, Holding("0xc0", step * 10**16 + step, step * 10**16 + step)))
+        held(core, "one")
+        assert core.step(SelectionMade(101, ("one",), ())) == (Submit("one", 101),)
+        assert breakers(core).loss_today_atoms == -19
+
+    def test_gas_without_profit_trips(self) -> None:
+        core = core_at_head()
+        core.step(worth(10**18))
+        assert not breakers(core).is_halted
+        core.step(worth(10**18 * 97 // 100))
+        assert breakers(core).is_halted
+
+    def test_a_plundered_vault_trips(self) -> None:
+        core = core_at_head()
+        core.step(worth(10**18, Holding("0xc0", 10**18, 10**18)))
+        core.step(worth(10**18, Holding("0xc0", 0, 0)))
+        assert breakers(core).day_loss.tripped_day is not None
+        assert breakers(core).drawdown.tripped_day is not None
+
+    @pytest.mark.parametrize(("worst_wei", "code"), [(299, None), (300, Code.LOSS_BUDGET)])
+    def test_live_bundles_at_their_worst_never_reach_the_breaker(self, worst_wei: int, code: Code | None) -> None:
+        core = core_at_head()
+        core.step(worth(10_000))
+        held(core, "one", gas_limit_cost_wei=worst_wei)
+        (effect,) = core.step(SelectionMade(101, ("one",), ()))
+        assert (effect.code if isinstance(effect, Drop) else None) is code
+
+    def test_before_the_first_value_nothing_goes_out(self) -> None:
+        core = core_at_head()
+        core.step(worth(None))
+        held(core, "one")
+        assert drop_code(core.step(SelectionMade(101, ("one",), ()))) is Code.LOSS_BUDGET
+
+    @pytest.mark.parametrize("gone", [Holding("0xc0", None, None), Holding("0xc0", 10**18, None)])
+    def test_what_counted_and_is_not_known_now_lets_nothing_out_and_is_no_loss(self, gone: Holding) -> None:
+        core = core_at_head()
+        core.step(worth(10**18, Holding("0xc0", 10**18, 10**18)))
+        core.step(worth(10**18, gone))
+        held(core, "one")
+        assert drop_code(core.step(SelectionMade(101, ("one",), ()))) is Code.REDUCE_ONLY
+        assert not breakers(core).is_halted
+        core.step(worth(10**18, Holding("0xc0", 10**18, 10**18)))
+        held(core, "two")
+        assert core.step(SelectionMade(101, ("two",), ())) == (Submit("two", 101),)
+
+
+def breakers(core: Chain) -> Breakers:
+    assert core.core.bundles is not None
+    return core.core.bundles.state.breakers

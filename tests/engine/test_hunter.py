@@ -54,7 +54,6 @@ FACTS = ChainFacts(
     chain_nonces=0,
     ledger_nonces=0,
     operators_wei=10**20,
-    nav_wei=None,
     cutoff_ns=1 << 62,
     endpoints=(("relay", 99),),
 )

@@ -19,6 +19,17 @@ class HeadSeen(msgspec.Struct, frozen=True, tag="head", gc=False):
     next_base_fee_wei: int
 
 
+class Holding(msgspec.Struct, frozen=True, gc=False):
+    """What operators, executor and vault hold of one token together, in its own units, as the chain has it."""
+
+    token: str
+    """Address, or `ETH`."""
+    amount: int | None
+    """None where it was not answered."""
+    value_wei: int | None
+    """What the best pool of the head would pay for all of it, rounded down; None where none does in full."""
+
+
 class ChainFacts(msgspec.Struct, frozen=True, tag="chain_facts", kw_only=True):
     """What was read beside the head: whether what we believe of chain, executor and keys is so. None is not known."""
 
@@ -34,8 +45,8 @@ class ChainFacts(msgspec.Struct, frozen=True, tag="chain_facts", kw_only=True):
     """The same as our own ledger has them."""
     operators_wei: int | None
     """ETH of all operators, to pay gas with."""
-    nav_wei: int | None
-    """What operators, executor and vault hold in ETH and WETH; None where that is not followed."""
+    holdings: tuple[Holding, ...] = ()
+    """What the account is worth, token by token; empty where that is not followed."""
     cutoff_ns: int | None
     """Monotonic time from which on nothing that is sent is in time for the block."""
     endpoints: tuple[tuple[str, int], ...]

@@ -38,7 +38,6 @@ class ChainLimits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     slot_ns: int
     max_exposure_wei: int
     """Worst gas of all live bundles, and inventory."""
-    max_day_loss_wei: int
     max_gas_wei_per_day: int
     max_bundles_per_block: int
     max_guard_age_ns: int = 250_000_000
@@ -103,6 +102,8 @@ class ChainCheckView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     inventory_wei: int
     operator_balance_wei: int
     day_loss_wei: int
+    max_day_loss_wei: int
+    """What a day may lose, live bundles at their worst."""
     gas_paid_today_wei: int
     live_bundles: int
     endpoints: tuple[EndpointRate, ...]
@@ -232,8 +233,8 @@ def _funds(view: ChainCheckView) -> Refusal | None:
 def _loss_budget(view: ChainCheckView) -> Refusal | None:
     """17. The day's loss with what may still be lost. A day's profit widens nothing."""
     at_stake_wei = max(0, view.day_loss_wei) + view.live_worst_gas_wei + view.worst_gas_wei
-    if at_stake_wei > view.limits.max_day_loss_wei:
-        return Code.LOSS_BUDGET, f"{at_stake_wei} of {view.limits.max_day_loss_wei} wei"
+    if at_stake_wei > view.max_day_loss_wei:
+        return Code.LOSS_BUDGET, f"{at_stake_wei} of {view.max_day_loss_wei} wei"
     return None
 
 

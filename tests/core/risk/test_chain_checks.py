@@ -27,7 +27,6 @@ PASSING = ChainCheckView(
         executor_code_hash="0xc0de",
         slot_ns=SLOT_NS,
         max_exposure_wei=1_000,
-        max_day_loss_wei=2_000,
         max_gas_wei_per_day=3_000,
         max_bundles_per_block=4,
     ),
@@ -64,6 +63,7 @@ PASSING = ChainCheckView(
     inventory_wei=0,
     operator_balance_wei=10_000,
     day_loss_wei=0,
+    max_day_loss_wei=2_000,
     gas_paid_today_wei=0,
     live_bundles=0,
     endpoints=(EndpointRate("relay", 0, 1),),
@@ -161,8 +161,7 @@ def test_the_target_lies_ahead() -> None:
 
 def test_a_days_profit_widens_nothing() -> None:
     assert code(day_loss_wei=-(10**6), live_worst_gas_wei=900) is None
-    tight = msgspec.structs.replace(PASSING.limits, max_day_loss_wei=999)
-    assert code(day_loss_wei=-(10**6), live_worst_gas_wei=900, limits=tight) is Code.LOSS_BUDGET
+    assert code(day_loss_wei=-(10**6), live_worst_gas_wei=900, max_day_loss_wei=999) is Code.LOSS_BUDGET
 
 
 def test_a_drawdown_leaves_less_exposure() -> None:
