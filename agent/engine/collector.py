@@ -4,8 +4,9 @@ Theory of operation. A full collection looks at every container there is: after 
 are some hundred thousand, for which it stops the loop for tens of milliseconds, and they never become garbage. So they
 are collected once and then frozen. What a run makes afterwards is plain data without cycles that the collector does not
 follow (`gc=False`), and goes by its reference count; cycles come from exceptions and tasks alone. Those are still
-collected, in generations as ever, but the young one is looked at seldom enough for an order's few containers to be gone
-by then.
+collected in the two young generations, the first of which is looked at seldom enough for an order's few containers to be
+gone by then. The old one is left alone until the run ends: what survives twice is what a run keeps (its fills, orders and
+books, whose number is bounded), and to look at all of it takes longer than an order may wait.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from contextlib import contextmanager
 
 YOUNG = 1_000
 """Containers made and not yet gone: a collection of so many takes a hundred microseconds."""
-MIDDLE, OLD = 5, 10
+MIDDLE = 2
+OLD = 1_000_000
+"""Of the middle one's collections, more than a run sees."""
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
+import uvloop
+
 T = TypeVar("T")
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -27,6 +29,12 @@ def run_loop(work: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None)
     """
     listened = _interruptible(work, _handlers())
     return asyncio.run(listened) if runner is None else runner.run(listened)
+
+
+def run_fast_loop(work: Coroutine[Any, Any, T]) -> T:
+    """The same on the loop of libuv: for work whose latency counts, and whose libraries were tried on it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return run_loop(work, runner)
 
 
 def _handlers() -> dict[int, Handler]:

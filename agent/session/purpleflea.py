@@ -25,7 +25,7 @@ from agent.ports.real_network import RealNetwork
 from agent.requests import Answer, RunRequest, Say
 from agent.session.files import new_run_id, write_json
 from agent.session.latency import FILE_NAME as LATENCY_FILE
-from agent.session.loop import run_loop
+from agent.session.loop import run_fast_loop
 from agent.settings import PurpleFleaSettings, Settings
 from agent.strategies.market_making.maker import MakerSettings, MarketMaker
 from agent.strategies.order_book import OrderBookStrategy
@@ -64,7 +64,7 @@ def _run_world(request: RunRequest, settings: Settings, run_id: str, folder: Pat
         seed=request.seed,
         beat_deadline_ms=settings.guard.heartbeat_ms,
     )
-    result, stages, books, _ = run_loop(run_purpleflea_world(world, SystemClock(), say))
+    result, stages, books, _ = run_fast_loop(run_purpleflea_world(world, SystemClock(), say))
     return _answer(request, settings, result, stages, folder, world="venue", differences=books.differences)
 
 
@@ -129,7 +129,7 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
         finally:
             await network.close()
 
-    result, stages = run_loop(traded())
+    result, stages = run_fast_loop(traded())
     return _answer(request, settings, result, stages, folder, world="venue", differences=None)
 
 

@@ -9,7 +9,7 @@ from types import FrameType
 
 import pytest
 
-from agent.session.loop import run_loop
+from agent.session.loop import run_fast_loop, run_loop
 
 
 class Ended(BaseException):
@@ -116,6 +116,16 @@ def test_being_cancelled_by_something_else_stays_that() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         run_loop(work())
+
+
+@pytest.mark.parametrize(("number", "raised"), RAISED)
+def test_the_fast_loop_ends_by_signals_too(number: int, raised: type[BaseException]) -> None:
+    async def work() -> None:
+        _soon(number)
+        await asyncio.sleep(10)
+
+    with pytest.raises(raised):
+        run_fast_loop(work())
 
 
 def test_one_runner_serves_several_calls() -> None:
