@@ -1,6 +1,6 @@
 """One client of the tick-to-order measurement: `python -m benchmarks.tick_client NAME PORT`.
 
-article: the article's client. ours: the adapter over its real connection, each event and order written to a journal.
+ours: the adapter over its real connection, each event and order written to a journal.
 core: the whole agent. echo: C that answers without looking. No clock is read for the measurement here.
 """
 
@@ -42,17 +42,6 @@ def still() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-
-
-async def article(port: int) -> None:
-    from benchmarks.naive.article import OrderSignal, trade  # its libraries are not loaded into the other clients
-
-    still()
-    signal = OrderSignal("BTC-USDC", "buy", 0.01, 60_010.0, 5, 1 << 60)
-    try:
-        await trade(f"ws://127.0.0.1:{port}/", 1 << 30, signal)
-    except Exception:  # noqa: BLE001 # the server has measured enough and is gone
-        return
 
 
 class Reflex:
@@ -117,9 +106,7 @@ def echo(port: int) -> None:
 
 def main() -> None:
     name, port = sys.argv[1], int(sys.argv[2])
-    if name == "article":
-        asyncio.run(article(port))
-    elif name == "ours":
+    if name == "ours":
         uvloop.run(ours(port))
     elif name == "core":
         from benchmarks.tick_core import trade  # the others do without it
