@@ -13,7 +13,15 @@ from agent.devnet.virtual.shrink import regression_test, shrink
 from agent.devnet.virtual.world import World
 
 SEEDS = 200
-QUICK = ("live-at-hello", "ids-begin-anew", "fill-applied-twice", "day-begins-at-restart", "old-book-traded")
+QUICK = (
+    "live-at-hello",
+    "ids-begin-anew",
+    "fill-applied-twice",
+    "day-begins-at-restart",
+    "old-book-traded",
+    "fence-ignored",
+    "fence-without-epoch",
+)
 
 
 def test_there_are_enough_of_them_and_each_changes_something() -> None:

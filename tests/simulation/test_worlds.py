@@ -25,9 +25,11 @@ QUICK = 25
 WORTH_REACHING = (
     "a day began",
     "amendment sent",
+    "an order in doubt",
     "cancel sent",
     "connection given up",
     "fence asked for",
+    "frame of an epoch that is over",
     "halted by guard",
     "mode HALTED",
     "mode PAUSED",
@@ -45,6 +47,7 @@ WORTH_REACHING = (
     "started from a journal",
     "status asked for",
     "torn tail cut",
+    "wish of an earlier session",
 )
 """What the worlds must come to now and then; otherwise what they say about it is worth nothing."""
 

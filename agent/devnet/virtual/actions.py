@@ -25,6 +25,9 @@ BURST = 0.05
 HASTE = 0.15
 HASTE_NS = 30_000_000
 """A share of the orders is not wanted any more within this."""
+LAG = 0.2
+LAG_NS = 260 * 1_000_000
+"""A share of the orders was decided on what was seen up to so long ago."""
 SYMBOLS = (BTC.symbol, ETH.symbol)
 BLOWS = (
     "venue.restart", "venue.bust", "venue.phantom_fill", "venue.ghost_login", "market.silence", "market.gap",
@@ -44,6 +47,9 @@ class PlaceAction(msgspec.Struct, frozen=True, tag="place", kw_only=True):
     lots: int
     offset_ticks: int
     is_reduce_only: bool = False
+    lag_ns: int = 0
+    """So long ago was what it was decided on: a strategy takes its time, and the world goes on meanwhile. One that takes
+    its time also waits where the session is not live, and then comes with what it had decided."""
 
 
 class CancelAction(msgspec.Struct, frozen=True, tag="cancel", kw_only=True):
@@ -113,7 +119,7 @@ class _Lots:
 
 def draw_actions(streams: Streams, profile: Profile, *, until_ns: int) -> tuple[Action, ...]:
     """All actions of a world up to `until_ns`, in order of time."""
-    wishes = _wishes(streams["workload"], streams, profile, until_ns)
+    wishes = [_late(wish, streams["lag"]) for wish in _wishes(streams["workload"], streams, profile, until_ns)]
     blows = [
         Blow(at_ns=at_ns + form.randrange(BLOW_NS), name=name, size_ppm=int(form.random() * PPM))
         for name in BLOWS
@@ -159,6 +165,12 @@ def _wishes(stream: random.Random, streams: Streams, profile: Profile, until_ns:
         else:
             wishes.append(CancelEverything(at_ns=at_ns))
     return wishes
+
+
+def _late(wish: Action, stream: random.Random) -> Action:
+    if not isinstance(wish, PlaceAction) or stream.random() >= LAG:
+        return wish
+    return msgspec.structs.replace(wish, lag_ns=stream.randrange(LAG_NS))
 
 
 def _burst(stream: random.Random, at_ns: int, symbol: str, side: Side, lots_left: _Lots) -> list[Action]:

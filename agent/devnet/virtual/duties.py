@@ -91,6 +91,15 @@ class Duties:
                 self._world.reach("a day began")
         self._see_overfills()
 
+    @property
+    def has_breach(self) -> bool:
+        """The peer broke its contract in this world."""
+        return any(BY_NAME[name].is_breach for name in self._world.faults.fired)
+
+    def forget_modes(self) -> None:
+        """Modes may have changed unheard."""
+        self._modes.clear()
+
     def forget_tail(self) -> None:
         """The end of the journal may be gone, and with it what the agent was told last."""
         self._modes.clear()
@@ -119,8 +128,7 @@ class Duties:
     def _judge_stop(self, stop: Stop) -> None:
         """A halt needs a cause: a peer that breaks its contract, a guard that is silent, a lost end of the journal."""
         world = self._world
-        has_breach = any(BY_NAME[name].is_breach for name in world.faults.fired)
-        if stop.by not in PEOPLE and not has_breach and not world.may_lose_tail:
+        if stop.by not in PEOPLE and not self.has_breach and not world.may_lose_tail:
             world.find("O11", f"halted without a cause, by {stop.by}: {stop.reason}")
 
     def _see_overfills(self) -> None:

@@ -33,6 +33,8 @@ class Fate:
     def __init__(self, world: World) -> None:
         self._world = world
         self._signals: list[SignalIn] = []
+        self._held: list[events.PlaceRequested] = []
+        """Wishes of slow strategies, which wait until the session is live."""
 
     def carry_out(self, action: act.Action) -> None:
         if self._world.is_healed:
@@ -54,21 +56,36 @@ class Fate:
                 self._strike(action)
 
     def _wish(self, wish: act.PlaceAction) -> None:
-        if not self._world.host.is_running:
+        host = self._world.host
+        if not host.is_running:
             return
-        decision = self._world.ledger.decide((wish.symbol, wish.side, wish.lots))
-        self._world.host.take(
-            events.PlaceRequested(
-                strategy=STRATEGIES[decision.number % len(STRATEGIES)],
-                symbol=wish.symbol,
-                side=wish.side,
-                order_type=wish.order_type,
-                lots=wish.lots,
-                price_ticks=self._price(wish.symbol, wish.side, wish.offset_ticks, wish.order_type),
-                is_reduce_only=wish.is_reduce_only,
-                decided_seq=self._world.oracles.market_seq,
-            )
+        seen = self._world.oracles.seen_by(self._world.timeline.now_ns - wish.lag_ns)
+        decision = self._world.ledger.decide(
+            (wish.symbol, wish.side, wish.lots),
+            run=0 if seen is None else seen.run,
+            on_market_ns=None if seen is None else seen.monotonic_ns,
         )
+        request = events.PlaceRequested(
+            strategy=STRATEGIES[decision.number % len(STRATEGIES)],
+            symbol=wish.symbol,
+            side=wish.side,
+            order_type=wish.order_type,
+            lots=wish.lots,
+            price_ticks=self._price(wish.symbol, wish.side, wish.offset_ticks, wish.order_type),
+            is_reduce_only=wish.is_reduce_only,
+            decided_seq=0 if seen is None else seen.seq,
+        )
+        if wish.lag_ns and host.started is not None and not host.started.is_live:
+            self._held.append(request)
+        else:
+            host.take(request)
+
+    def session_live(self) -> None:
+        """The agent may trade (again): what slow strategies wished meanwhile comes now."""
+        if self._held:
+            self._world.reach("wish of an earlier session")
+            self._world.schedule.at(self._world.timeline.now_ns, self._world.host.take, *self._held)
+            self._held.clear()
 
     def _price(self, symbol: str, side: Side, offset_ticks: int, order_type: OrderType | None = None) -> int:
         market = self._world.markets[symbol]
@@ -89,13 +106,14 @@ class Fate:
 
     def _signal(self, wish: act.SignalAction) -> None:
         wall_ns = self._world.host.clock.wall_ns()
+        seen = self._world.oracles.seen_by(self._world.timeline.now_ns)
         is_wild, is_expired = wish.form == "signal.wild", wish.form == "signal.expired"
         signal = SignalIn(
             signal_id=f"{wish.number:032x}", producer=PRODUCER, symbol=wish.symbol, side=wish.side,
             lots=-wish.lots if is_wild else wish.lots, limit_ticks=self._price(wish.symbol, wish.side, wish.offset_ticks),
             urgency=99 if is_wild else wish.urgency, valid_from_ns=wall_ns,
             expires_ns=wall_ns + (-1 if is_expired else 2 * NS_PER_S), max_slippage_ppm=5_000,
-            input_seq=self._world.oracles.market_seq, is_authentic=wish.form != "signal.forged",
+            input_seq=0 if seen is None else seen.seq, is_authentic=wish.form != "signal.forged",
         )  # fmt: skip
         self._signals.append(signal)
         if wish.form:

@@ -284,7 +284,7 @@ class Host:
             self._lose(self._connection, events.SessionDown(reason="what was missed cannot be had"))
 
     def _back_off(self) -> None:
-        most_ns = min(BACK_OFF_NS_MAX, NS_PER_S << min(5, self._failures_to_connect))
+        most_ns = min(BACK_OFF_NS_MAX, self._profile.pause_ns << min(5, self._failures_to_connect))
         self._later(self._jitter.randrange(most_ns), self._connect)
 
     def _ping(self) -> None:

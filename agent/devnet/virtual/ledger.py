@@ -22,6 +22,10 @@ class Decision(msgspec.Struct):
 
     number: int
     fingerprint: Fingerprint
+    run: int = 0
+    """The process whose strategy wished it."""
+    on_market_ns: int | None = None
+    """Monotonic time of the market event that it was decided on; None where there was none yet."""
     accepted: list[str] = msgspec.field(default_factory=list)
 
 
@@ -54,16 +58,20 @@ class Ledger:
         self.trades: dict[str, int] = {}
         """Lots by trade id, as last corrected."""
         self.uncountable_lots = 0
-        """Lots of trades told behind the end of their order, and of busts: nobody could have reckoned with them."""
+        """Lots told behind the end of their order, beyond its total, or of busts: nobody could have reckoned with them."""
 
-    def decide(self, fingerprint: Fingerprint) -> Decision:
+    def decide(self, fingerprint: Fingerprint, *, run: int = 0, on_market_ns: int | None = None) -> Decision:
         """The workload wishes an order; its fingerprint must be new."""
-        decision = Decision(len(self.decisions), fingerprint)
+        decision = Decision(len(self.decisions), fingerprint, run, on_market_ns)
         if fingerprint in self._by_fingerprint:
             raise ValueError(f"two decisions look the same: {fingerprint}")
         self.decisions.append(decision)
         self._by_fingerprint[fingerprint] = decision
         return decision
+
+    def decided(self, fingerprint: Fingerprint) -> Decision | None:
+        """The decision that such an order is for."""
+        return self._by_fingerprint.get(fingerprint)
 
     def accept(self, client_order_id: str, fingerprint: Fingerprint, price_ticks: int, *, is_reduce_only: bool) -> None:
         """The venue took an order in."""

@@ -3,12 +3,13 @@
 O1 at most one order for a decision · O2 what the agent calls done is done, exactly so · O3 the agent's position and cash
 are those of the world · O4 no limit is passed in any window · O5 nothing is placed while halted · O6 nothing is sent
 whose record could still be lost · O7 nothing is decided on old data · O8 everything settles within the bound · O9 a
-replay gives the same · O10 memory and queues are bounded · O11 nothing halts without a cause.
+replay gives the same · O10 memory and queues are bounded · O11 nothing halts without a cause · O12 epochs and fences bind.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -20,7 +21,10 @@ from agent.core.events.control import RunStarted
 from agent.core.events.market import BookDelta, BookSnapshot, BookStale, MarketTick
 from agent.core.events.orders import SessionDown
 from agent.core.orders.table import FINAL, OrderState
+from agent.devnet.virtual.doubts import Doubts
 from agent.devnet.virtual.duties import Duties
+from agent.devnet.virtual.ledger import TrueOrder
+from agent.devnet.virtual.sessions import Sessions
 from agent.devnet.virtual.venue_books import DEPOSIT_ATOMS
 from agent.errors import SetupError
 from agent.journal.errors import CorruptJournal, Diverged, JournalFailed
@@ -42,9 +46,14 @@ LAWS = {
     "O9": "a replay gives the same effects and state",
     "O10": "memory and queues are bounded",
     "O11": "nothing halts without a cause",
+    "O12": "epochs and fences bind",
 }
 MARKET_EVENTS = (BookSnapshot, BookDelta, MarketTick)
 BOOK_AGE_NS_MAX = 500_000_000
+SEEN_MAX = 256
+"""Market events that a wish may have been decided on."""
+RECORDED_NS = NS_PER_S
+"""What is older is on the disk, whatever happens to the power."""
 STATE_BYTES_MAX = 4 << 20
 
 
@@ -54,6 +63,16 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
     oracle: str
     at_ns: int
     detail: str
+
+
+class Seen(NamedTuple):
+    """A market event that the agent has taken in."""
+
+    at_ns: int
+    """True time."""
+    run: int
+    seq: int
+    monotonic_ns: int
 
 
 class Oracles:
@@ -66,11 +85,14 @@ class Oracles:
         """Of a bucket of a second's orders, in billionths, at the monotonic time `_tokens_ns`."""
         self._tokens_ns = 0
         self._halted = False
+        self._halted_ns = 0
+        """True time of the last halt."""
         self.duties = Duties(world)
+        self.doubts = Doubts(world)
+        self._sessions = Sessions(world)
         self._book_ns: dict[str, int | None] = {}
         """Monotonic time of the last book the agent was given, by symbol; None while it was told not to trust it."""
-        self.market_seq = 0
-        """Journal sequence of the last market event."""
+        self._seen: deque[Seen] = deque(maxlen=SEEN_MAX)
         self._confirmed: set[str] = set()
         """Orders whose record a start has found, and thereby made durable."""
         self._state_at_death: str | None = None
@@ -80,8 +102,11 @@ class Oracles:
     def on_step(self, event: Event, stamp: Stamp, effects: tuple[Effect, ...]) -> None:
         kind = type(event)
         self.duties.on_event(event, stamp)
+        self.doubts.on_event(event, stamp)
+        self._sessions.on_event(event, stamp, effects)
         if kind in MARKET_EVENTS:
-            self.market_seq = stamp.seq
+            world = self._world
+            self._seen.append(Seen(world.timeline.now_ns, world.host.incarnation, stamp.seq, stamp.monotonic_ns))
             self._see_book(event, stamp)
         elif isinstance(event, RunStarted):
             self._halted = self._halted and not event.is_reset
@@ -95,8 +120,10 @@ class Oracles:
             elif type(effect) is requests.Amend and self._halted:
                 self._world.find("O5", f"an order was amended behind a halt: {effect}")
             elif type(effect) is Stop:
-                self._halted = True
+                self._halted, self._halted_ns = True, self._world.timeline.now_ns
         self.duties.on_effects(effects, stamp)
+        self.doubts.on_effects(effects)
+        self._sessions.on_effects(effects)
 
     def _see_book(self, event: Event, stamp: Stamp) -> None:
         if isinstance(event, BookSnapshot):
@@ -126,11 +153,13 @@ class Oracles:
             if effect.client_order_id in self._sent_places and self._sent_places[effect.client_order_id] != effect:
                 self._world.find("O1", f"one id for two orders: {effect}")
             self._sent_places[effect.client_order_id] = effect
+            self.doubts.on_sent(effect)
 
     def on_accepted(self, client_order_id: str) -> None:
         """The venue took an order in."""
         ledger = self._world.ledger
         order = ledger.orders[client_order_id]
+        self._judge_end_called(order)
         if order.decision is not None:
             decision = ledger.decisions[order.decision]
             if len(decision.accepted) > 1:
@@ -147,10 +176,23 @@ class Oracles:
         if not order.is_reduce_only and lots > most_lots:
             self._world.find("O4", f"{order.side} {order.symbol} could reach {lots} lots, {most_lots} are allowed")
 
+    def _judge_end_called(self, truth: TrueOrder) -> None:
+        """An order that was called over and is taken in only now was not over. A frame that comes twice is excused."""
+        started = self._world.host.started
+        ours = None if started is None else started.order(truth.client_order_id)
+        is_twice = "network.duplicate_up" in self._world.faults.fired
+        if ours is not None and ours.state in FINAL and not is_twice:
+            self._world.find("O2", f"{truth.client_order_id} was called {ours.state} and is taken in by the venue now")
+
     def on_death(self, reason: str) -> None:
         """Remember the state that a replay has to give."""
         started = self._world.host.started
         self._state_at_death = None
+        if reason == "behind the event's record":
+            self.duties.forget_modes()  # the replay steps it, and nobody hears what comes of it
+        is_young = self._world.timeline.now_ns - self._halted_ns < RECORDED_NS
+        if reason == "loss of power" and is_young:
+            self._halted = False  # nothing has left behind it, so its record need not have been on the disk
         # Between an event's record and its step the journal is ahead; without power it may be behind.
         if started is not None and reason not in ("behind the event's record", "loss of power"):
             self._state_at_death = hash_state(started.state())
@@ -161,6 +203,8 @@ class Oracles:
         assert started is not None
         if self._world.may_lose_tail:
             self.duties.forget_tail()
+            self.doubts.forget_tail()
+            self._halted = False
         else:
             for client_order_id, place in self._sent_places.items():
                 if client_order_id not in started.placed_ids and client_order_id not in self._confirmed:
@@ -170,7 +214,7 @@ class Oracles:
             self._world.find("O9", "the replay ends in another state than the process that died was in")
         self._book_ns.clear()
         self._tokens_nano, self._tokens_ns = self._world.limits.orders_per_s * NS_PER_S, 0
-        self._halted = started.is_halted
+        self._halted = self._halted or started.is_halted
 
     def on_no_start(self, error: SetupError) -> None:
         """The process would not start: right where the disk fails, else a fault of its own."""
@@ -214,7 +258,7 @@ class Oracles:
         theirs = set(world.venue.open)
         if ours != theirs:
             return f"open here {sorted(ours - theirs)}, open there {sorted(theirs - ours)}"
-        if not agent.is_live and not agent.is_halted:
+        if not agent.is_live and not (agent.is_halted and self.duties.has_breach):
             return "the session is not live"
         return ""
 
@@ -241,6 +285,10 @@ class Oracles:
             world.find("O3", f"{agent.cash_atoms()} atoms of cash here, {cash_atoms} in truth")
         if (size := len(agent.state())) > STATE_BYTES_MAX:
             world.find("O10", f"the state takes {size} bytes")
+
+    def seen_by(self, at_ns: int) -> Seen | None:
+        """The last market event that the agent had taken in at this instant of true time."""
+        return next((seen for seen in reversed(self._seen) if seen.at_ns <= at_ns), None)
 
     def nth_live(self, nth: int) -> str | None:
         """The id of one of the orders that the agent believes to live, oldest first."""

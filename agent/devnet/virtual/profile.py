@@ -50,6 +50,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     has_snapshots: bool = False
     calls_per_s: int = 12
     """Wishes of the workload a second."""
+    pause_ns: int = 1_000_000_000
+    """The longest pause before the first attempt to connect again; it doubles with each that fails. Where it is short, what
+    belongs to one session meets the next."""
 
 
 def draw(streams: Streams, name: Name = "swarm") -> Profile:
@@ -72,6 +75,7 @@ def draw(streams: Streams, name: Name = "swarm") -> Profile:
         buys_ppm=stream.choice((500_000, 100_000, 900_000, 950_000)),
         has_snapshots=stream.random() < 0.7,
         calls_per_s=stream.choice((4, 12, 12, 40)),
+        pause_ns=stream.choice((1_000_000_000, 1_000_000_000, 20 * NS_PER_MS)),
     )
 
 

@@ -108,7 +108,9 @@ class VenueBooks:
     def _fill_once(self, order: VenueOrder, lots: int, price_ticks: int, *, is_maker: bool) -> None:
         place, instrument = order.place, self.markets[order.place.symbol].instrument
         if self._faults.strikes("venue.overfill"):
-            lots = order.leaves_lots + 1 + self._stream.randrange(5)
+            beyond_lots = 1 + self._stream.randrange(5)
+            lots = order.leaves_lots + beyond_lots
+            self._ledger.uncountable_lots += beyond_lots
             self.unordered_exec_seq = self._next()
         order.cum_lots += lots
         value_atoms = instrument.notional_atoms(lots, price_ticks)

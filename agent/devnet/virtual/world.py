@@ -47,6 +47,8 @@ MARKET_NS_MAX = 250 * NS_PER_MS
 DOWN_NS_MAX = 3 * NS_PER_S
 EVERYDAY = frozenset({BookDelta, MarketTick, GuardPulse, StrategyAlive, TimerFired, events.ClockOffset})
 """Events of which a world is full; a trace has them where they lead to something."""
+ENDS_RECONCILIATION = frozenset({events.OpenOrders, events.AccountSnapshot, events.Fill, TimerFired})
+"""Events behind which the session may be live."""
 WORTH_REACHING: dict[type, str] = {
     requests.ReplayFrom: "replay asked for",
     requests.CancelAll: "fence asked for",
@@ -241,6 +243,8 @@ class World:
                 if order is not None:
                     self.reach(f"order {order.state}")
         self.oracles.on_step(event, stamp, effects)
+        if type(event) in ENDS_RECONCILIATION and self.host.started is not None and self.host.started.is_live:
+            self._fate.session_live()
 
     def on_sent(self, effect: Effect) -> None:
         self.oracles.on_sent(effect)

@@ -15,9 +15,10 @@ from agent.devnet.virtual.planted.evidence import EVIDENCE
 from agent.devnet.virtual.planted.limits import LIMITS
 from agent.devnet.virtual.planted.persistence import PERSISTENCE
 from agent.devnet.virtual.planted.requests import REQUESTS
+from agent.devnet.virtual.planted.sessions import SESSIONS
 from agent.devnet.virtual.planted.swap import Bug
 
-BUGS: dict[str, Bug] = {bug.name: bug for bug in (*REQUESTS, *EVIDENCE, *LIMITS, *PERSISTENCE)}
+BUGS: dict[str, Bug] = {bug.name: bug for bug in (*REQUESTS, *EVIDENCE, *SESSIONS, *LIMITS, *PERSISTENCE)}
 
 
 @contextmanager
