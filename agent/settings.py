@@ -86,6 +86,13 @@ class ProducerSettings(msgspec.Struct, frozen=True):
     notional_atoms_per_day: int
 
 
+class RateSettings(msgspec.Struct, frozen=True):
+    """What a currency is worth that no market prices."""
+
+    currency: str
+    account_atoms_per_unit: int
+
+
 class PurpleFleaSettings(msgspec.Struct, frozen=True):
     """The order-book venue. Its own limits hold where they are smaller than the ones here."""
 
@@ -118,6 +125,7 @@ class PurpleFleaSettings(msgspec.Struct, frozen=True):
     faucet: bool
     paths: tuple[PathSettings, ...]
     producers: tuple[ProducerSettings, ...]
+    rates: tuple[RateSettings, ...]
 
 
 class ObserveSettings(msgspec.Struct, frozen=True):

@@ -209,6 +209,15 @@ class Producer(Section):
     )
 
 
+class FixedRate(Section):
+    """What a currency is worth that no market prices, and fees may be in."""
+
+    currency: str = Field(pattern=r"^[A-Z0-9]{1,16}$", description="Its name at the venue.")
+    account_atoms_per_unit: int = Field(
+        ge=0, le=10**30, description="Worth of one whole unit of it, in atoms of the account's currency."
+    )
+
+
 class PurpleFlea(Section):
     """The order-book venue. Its own limits hold where they are smaller than the ones here."""
 
@@ -258,11 +267,16 @@ class PurpleFlea(Section):
     paths: list[Path] = Field([], description="Where the venue's requests are, if not where the contract has them.")
     producers: list[Producer] = Field([], description="Programs whose signals are taken; without any, none is.")
 
+    rates: list[FixedRate] = Field(
+        [], description="Worth of currencies that fees are in and no market prices; without it such a fee halts."
+    )
+
     @model_validator(mode="after")
     def _names_differ(self) -> PurpleFlea:
         for what, names in (
             ("paths", [path.name for path in self.paths]),
             ("producers", [producer.name for producer in self.producers]),
+            ("rates", [rate.currency for rate in self.rates]),
         ):
             if len(set(names)) != len(names):
                 raise _wrong(f"{what}: two have the same name")

@@ -64,6 +64,7 @@ def written(name: str, value: Any) -> str:
         "key_id": '"key_0123456789ab"',
         "paths": '[{ name = "time", path = "/v1/time" }]',
         "producers": '[{ name = "model", notional_atoms_per_day = 1000000000 }]',
+        "rates": '[{ currency = "PFT", account_atoms_per_unit = 1000000 }]',
         "endpoints": '[{ name = "local", url = "http://127.0.0.1:9000" }]',
     }
     if value is None or value == []:

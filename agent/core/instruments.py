@@ -54,6 +54,10 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     digits: int
 
 
+FOREIGN_DIGITS = 18
+"""An atom of a currency that no instrument has (fees may be in one) is 10^-this: finer than any venue's."""
+
+
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One market. Prices are integers of `tick`, quantities of `lot`, money of the quote currency's atoms."""
 

@@ -96,6 +96,9 @@ WhenAdoptable = Callable[[Adoption, AccountSnapshot, Stamp, Outcome], bool]
 """Books the venue's statement, which is as of our last execution; False where it did not."""
 
 
+OnMode = Callable[[Mode, str, Stamp, Outcome], None]
+
+
 class SessionState(msgspec.Struct, kw_only=True):
     phase: Phase = Phase.DOWN
     acknowledges: bool = True
@@ -106,6 +109,8 @@ class SessionState(msgspec.Struct, kw_only=True):
     adoption: Adoption | None = None
     """Waits for the venue's figures."""
     is_halted: bool = False
+    is_reduced: bool = False
+    """What was told last of whether only reducing may go out."""
     agreed_seq: int = 0
     """Of the event at which our books and the venue's account were last found equal."""
 
@@ -113,7 +118,7 @@ class SessionState(msgspec.Struct, kw_only=True):
 class Session:
     """Is given each event of the venue after the orders have taken it in; fills need not be in the books yet."""
 
-    __slots__ = ("_accounts", "_handlers", "_orders", "_times", "state", "when_adoptable")
+    __slots__ = ("_accounts", "_handlers", "_orders", "_times", "on_mode", "state", "when_adoptable")
 
     def __init__(
         self,
@@ -127,6 +132,8 @@ class Session:
         self._accounts = accounts
         self._times = times
         self.when_adoptable: WhenAdoptable = lambda adoption, statement, stamp, out: False
+        self.on_mode: OnMode = lambda mode, detail, stamp, out: None
+        """Told when the session itself begins or ends to let only reducing orders out."""
         self._handlers: dict[type, Callable[..., None]] = {
             SessionUp: self._on_up,
             SessionDown: self._on_down,
@@ -165,6 +172,7 @@ class Session:
             handler(event, stamp, out)
         elif self.state.round is not None:
             self._compare_if_ready(stamp, out)
+        self._tell_mode(stamp, out)
 
     def timer(self, name: str, stamp: Stamp, out: Outcome) -> None:
         """A timer fired; names that do not begin with `session:` belong to others."""
@@ -186,6 +194,7 @@ class Session:
                 self._start_round(stamp, out, is_full=is_full or state.differs_since_ns is not None)
             elif is_full:
                 self._start_round(stamp, out, is_full=True)
+        self._tell_mode(stamp, out)
 
     @property
     def can_compare(self) -> bool:
@@ -196,6 +205,19 @@ class Session:
         """A person wants the venue's figures for ours: they are asked for now, and `when_adoptable` books them."""
         self.state.adoption = adoption
         self._start_round(stamp, out, is_full=True)
+
+    def _tell_mode(self, stamp: Stamp, out: Outcome) -> None:
+        """Once for each change: what rests and may not any more is cancelled by it, and it is in the journal."""
+        state = self.state
+        is_reduced = state.differs_since_ns is not None or state.is_clock_off
+        if is_reduced is state.is_reduced:
+            return
+        state.is_reduced = is_reduced
+        if is_reduced:
+            why = f"the account differs: {state.difference}" if state.difference else "the venue's clock is off"
+            self.on_mode(REDUCE_ONLY, why, stamp, out)
+        else:
+            self.on_mode(ACTIVE, "books and clock agree with the venue's", stamp, out)
 
     def _on_up(self, event: SessionUp, stamp: Stamp, out: Outcome) -> None:
         state = self.state

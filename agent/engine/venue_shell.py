@@ -17,8 +17,8 @@ from functools import partial
 from typing import Protocol
 
 from agent.core.effects import Effect
-from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer, ModeChanged, Stop
-from agent.core.effects.orders import CancelAll, Notify, OrderEffect, Place, PositionAdopted, Refuse
+from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer, ModeChanged, PositionAdopted, Stop
+from agent.core.effects.orders import CancelAll, Notify, OrderEffect, Place, Refuse
 from agent.core.events import Event, Stamp
 from agent.core.events.control import TimerFired
 from agent.core.events.orders import Fill, SendResult

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from agent.core.accounts.accounts import Adopted
-from agent.core.instruments import Instrument, Step
+from agent.core.instruments import FOREIGN_DIGITS, Instrument, Step
 from agent.engine.venue_result import VenueResult
 
 SCHEMA = "mev-agent/venue-report/1"
@@ -149,13 +149,19 @@ def _adopted(adopted: Adopted, instruments: Mapping[str, Instrument]) -> dict[st
     return row | {"amount_atoms": str(adopted.amount)}
 
 
+def _fee(fee: int, currency: str, instrument: Instrument, instruments: Mapping[str, Instrument]) -> str:
+    """A fee as a decimal text of its currency, whose units are those that the books count it in."""
+    for one in (instrument, *instruments.values()):
+        if currency == one.quote:
+            return decimal_text(fee, one.quote_digits)
+        if currency == one.base:
+            return steps_text(fee, one.lot)
+    return decimal_text(fee, FOREIGN_DIGITS)
+
+
 def _fill(fill: Any, instruments: Mapping[str, Instrument]) -> dict[str, Any]:
     instrument = instruments[fill.symbol]
-    fee = (
-        decimal_text(fill.fee, instrument.quote_digits)
-        if fill.fee_currency == instrument.quote
-        else steps_text(fill.fee, instrument.lot)
-    )
+    fee = _fee(fill.fee, fill.fee_currency, instrument, instruments)
     return {
         "exec_seq": fill.exec_seq,
         "trade_id": fill.trade_id,

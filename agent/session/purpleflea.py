@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent.config.secrets import resolve
+from agent.core.accounts.marks import Rate
 from agent.core.desk.settings import DeskSettings
-from agent.core.instruments import Instrument
+from agent.core.instruments import FOREIGN_DIGITS, Instrument
 from agent.core.risk.check_view import AccountLimits
 from agent.core.risk.profiles import PROFILES
 from agent.core.signals.admission import ProducerBudget
@@ -151,6 +152,7 @@ def desk_settings(account: PurpleFleaSettings, *, may_trade: bool = True) -> Des
             margin_ppm=_MARGIN_PPM,
         ),
         made_symbols=account.symbols if account.strategy == "market_making" else (),
+        rates={rate.currency: Rate(rate.account_atoms_per_unit, int(10**FOREIGN_DIGITS)) for rate in account.rates},
         budgets={
             producer.name: ProducerBudget(
                 signals_per_s=producer.signals_per_s, notional_atoms_per_day=producer.notional_atoms_per_day

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from agent.core.codes import Code
 from agent.core.desk.state import DeskState
-from agent.core.effects.control import Alarm
-from agent.core.effects.orders import PositionAdopted, Refuse
+from agent.core.effects.control import Alarm, PositionAdopted
+from agent.core.effects.orders import Refuse
 from agent.core.events import Stamp
 from agent.core.events.orders import AccountSnapshot
 from agent.core.orders.orders import OwnOrders

@@ -92,11 +92,13 @@ class OrderDesk:
         self.parts = parts
         self._standing = standing
         self.state = parts.desk
+        self.state.accounts.rates = dict(settings.rates)
         self.orders = OwnOrders(parts.orders, settings.times)
         self.session = Session(parts.session, self.orders, self.state.accounts)
         self.signals = SignalBook(settings.budgets, parts.signals)
         self._placing = Placing(settings, self.state, standing, self.orders, self.session, self.signals)
         self._stopping = Stopping(self.state, self.orders, self._placing)
+        self.session.on_mode = self._stopping.session_mode
         self._settling = Settling(self.state, standing, self.orders, self.signals, self._stopping)
         people = People(self.state, standing, self.orders, self.session, self._placing, self._adopt_rate)
         self._handlers: dict[type, Callable[..., None]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from agent.core.accounts.marks import Rate
 from agent.core.orders.state import OrderTimes
 from agent.core.risk.check_view import AccountLimits
 from agent.core.risk.profiles import Profile
@@ -24,6 +25,8 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What each producer of signals may ask for."""
     is_margin: bool = True
     """The account may sell what it does not hold."""
+    rates: dict[str, Rate] = {}
+    """Of currencies that no instrument prices, and fees may be in; one without a rate makes the account's value unknown."""
     made_symbols: tuple[str, ...] = ()
     """Symbols that a market maker quotes: their episodes also end by time."""
     is_flattened_on_halt: bool = False

@@ -19,8 +19,10 @@ from agent.core.instruments import Side
 from agent.core.orders.order import Order
 from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
-from agent.core.risk.modes import Level
+from agent.core.risk.modes import ACTIVE, Level, Mode
 
+SESSION = "session"
+"""Who holds the mode that a difference with the venue leads to."""
 FENCE_AGAIN_NS = 1_000_000_000
 """A venue answers a cancel-all within milliseconds."""
 
@@ -56,6 +58,13 @@ class Stopping:
         state = self._state
         if event.request_id == state.fence_request and not event.failed:
             state.is_fence_due = False
+
+    def session_mode(self, mode: Mode, detail: str, stamp: Stamp, out: Outcome) -> None:
+        """The session lets only reducing orders out, or everything again: a hold like a breaker's."""
+        breakers = self._state.breakers
+        out.effects.extend(
+            breakers.release(SESSION, detail) if mode is ACTIVE else breakers.hold(SESSION, mode, detail, stamp)
+        )
 
     def modes_changed(self, stamp: Stamp, out: Outcome) -> None:
         """Look at what rests where the step's effects say that less is allowed now."""

@@ -50,4 +50,18 @@ class DayRolled(msgspec.Struct, frozen=True, tag="day_rolled", gc=False):
     nav_start_atoms: int
 
 
-ControlEffect = Stop | ArmTimer | DisarmTimer | Alarm | ModeChanged | DayRolled
+class PositionAdopted(msgspec.Struct, frozen=True, tag="position_adopted", kw_only=True, gc=False):
+    """A person took the venue's figure for ours: a symbol's position, or a currency's balance, without an execution."""
+
+    symbol: str = ""
+    lots_before: int = 0
+    lots: int = 0
+    price_ticks: int = 0
+    """At which the difference in lots was booked: its cost, or what closed it."""
+    currency: str = ""
+    cash_atoms: int = 0
+    """What the balance changed by."""
+    reason: str
+
+
+ControlEffect = Stop | ArmTimer | DisarmTimer | Alarm | ModeChanged | DayRolled | PositionAdopted

@@ -85,20 +85,6 @@ class Refuse(msgspec.Struct, frozen=True, tag="refuse", kw_only=True, gc=False):
     detail: str
 
 
-class PositionAdopted(msgspec.Struct, frozen=True, tag="position_adopted", kw_only=True, gc=False):
-    """A person took the venue's figure for ours: a symbol's position, or a currency's balance, without an execution."""
-
-    symbol: str = ""
-    lots_before: int = 0
-    lots: int = 0
-    price_ticks: int = 0
-    """At which the difference in lots was booked: its cost, or what closed it."""
-    currency: str = ""
-    cash_atoms: int = 0
-    """What the balance changed by."""
-    reason: str
-
-
 class Notify(msgspec.Struct, frozen=True, tag="notify", gc=False):
     """The order changed; strategies read the new state from the core."""
 
@@ -118,6 +104,5 @@ OrderEffect = (
     | ArmDeadman
     | Resynchronise
     | Refuse
-    | PositionAdopted
     | Notify
 )

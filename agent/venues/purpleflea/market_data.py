@@ -64,6 +64,10 @@ class MarketData:
         self._books: dict[str, _Watched] = {}
         self._ask_at_ns = _NEVER_NS
         """For a book that is first heard of behind its subscription, which it was part of."""
+        self._unnamed_at_ns = _NEVER_NS
+        """When the markets that the venue has not named yet are asked for: their `instrument` frame may be lost."""
+        self._unnamed_asked = 0
+        markets.awaited.update(symbols)
 
     def define(self, symbol: str) -> None:
         """A market; its book begins anew where the grid is another one."""
@@ -85,11 +89,13 @@ class MarketData:
             watched.keeper.restart()
             watched.silent_at_ns = watched.ask_at_ns = _NEVER_NS
             watched.asked = 0
-        self._ask_at_ns = _NEVER_NS
+        self._ask_at_ns = self._unnamed_at_ns = _NEVER_NS
+        self._markets.awaited.update(symbol for symbol in self._symbols if symbol not in self._books)
 
     def subscribed(self) -> None:
         """All books were asked for just now, those that the venue has not named yet included."""
         self._ask_at_ns = self._now.monotonic_ns + 2 * _ASK_AFTER_MS * _MS
+        self._unnamed_at_ns, self._unnamed_asked = self._ask_at_ns, 0
         for watched in self._books.values():
             watched.ask_at_ns = self._ask_at_ns
 
@@ -177,6 +183,7 @@ class MarketData:
         """The venue will not give this book."""
         watched = self._books.get(symbol)
         if watched is None:
+            self._markets.awaited.discard(symbol)
             return []
         watched.ask_at_ns = _NEVER_NS
         return watched.keeper.stale(reason)
@@ -206,11 +213,14 @@ class MarketData:
                 events += self._begin_anew(watched, "silent")
             if monotonic_ns >= watched.ask_at_ns:
                 self._ask(watched)
+        if monotonic_ns >= self._unnamed_at_ns:
+            self._ask_unnamed()
         return events
 
     @property
     def next_deadline_ns(self) -> int:
-        return min((min(one.silent_at_ns, one.ask_at_ns) for one in self._books.values()), default=_NEVER_NS)
+        books_ns = min((min(one.silent_at_ns, one.ask_at_ns) for one in self._books.values()), default=_NEVER_NS)
+        return min(books_ns, self._unnamed_at_ns)
 
     def _is_late(self, exchange_ns: int) -> bool:
         if self.offset_ns is None or self._now.wall_ns + self.offset_ns - exchange_ns <= self._options.late_ms * _MS:
@@ -228,6 +238,17 @@ class MarketData:
         elif watched.ask_at_ns == _NEVER_NS:
             watched.ask_at_ns = self._now.monotonic_ns + _pause_ns(watched.asked)
         return events
+
+    def _ask_unnamed(self) -> None:
+        """A venue names a market behind each subscription to it, so one that it did not name is subscribed to again."""
+        unnamed = [symbol for symbol in self._symbols if symbol in self._markets.awaited]
+        if not unnamed:
+            self._unnamed_at_ns = _NEVER_NS
+            return
+        self._counters["instrument asked for"] += 1
+        self._unnamed_asked += 1
+        self._unnamed_at_ns = self._now.monotonic_ns + _pause_ns(self._unnamed_asked)
+        self._outbox.append(encoder.subscribe(("orderbook",), unnamed, depth=self._options.depth))
 
     def _ask(self, watched: _Watched) -> None:
         self._outbox.append(self._request(watched))

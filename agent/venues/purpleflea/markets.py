@@ -10,7 +10,7 @@ from collections import OrderedDict
 
 import msgspec
 
-from agent.core.instruments import Instrument, Step
+from agent.core.instruments import FOREIGN_DIGITS, Instrument, Step
 from agent.venues.purpleflea import decimals
 from agent.venues.purpleflea.decimals import Grid
 from agent.venues.purpleflea.strict import Malformed
@@ -18,6 +18,7 @@ from agent.venues.purpleflea.wire import WireInstrument
 
 CLOSED_KEPT = 4_096
 """Orders that ended and are remembered for their late frames."""
+_FOREIGN = Grid(Step(1, FOREIGN_DIGITS))
 TRADES_KEPT = 16_384
 """Trades whose market is remembered, for a bust or a correction."""
 
@@ -42,17 +43,13 @@ class Market(msgspec.Struct):
             Grid(Step(1, instrument.quote_digits)),
         )
 
-    def fee(self, text: str, currency: str) -> int:
-        """Quote atoms, or lots where it is paid in the base. Raises Malformed for another currency, NotDecimal, OffGrid."""
-        if currency == self.instrument.quote:
-            return self.money.parse(text)
-        if currency == self.instrument.base:
-            return self.lots.parse(text)
-        raise Malformed("a fee in a currency of no instrument")
-
     def floor_lots(self, text: str) -> int:
         """Whole lots in a balance of the base currency, which may hold dust below one. Raises NotDecimal."""
         return decimals.floor(text, self.instrument.lot)
+
+    def ceil_lots(self, text: str) -> int:
+        """The same rounded up, as what is paid is. Raises NotDecimal."""
+        return -decimals.floor(text[1:] if text[:1] == "-" else f"-{text}", self.instrument.lot)
 
 
 class Markets:
@@ -60,6 +57,8 @@ class Markets:
 
     def __init__(self) -> None:
         self.by_symbol: dict[str, Market] = {}
+        self.awaited: set[str] = set()
+        """Symbols that were subscribed to, and the venue has neither named nor refused yet."""
         self._live: dict[str, Market] = {}
         self._closed: OrderedDict[str, Market] = OrderedDict()
         self._trades: OrderedDict[str, Market] = OrderedDict()
@@ -67,11 +66,30 @@ class Markets:
     def define(self, instrument: Instrument) -> None:
         """Add an instrument, or replace it; orders of it are read by the new grid from here on."""
         market = Market.of(instrument)
+        self.awaited.discard(instrument.symbol)
         self.by_symbol[instrument.symbol] = market
         for orders in (self._live, self._closed, self._trades):
             for name, known in orders.items():
                 if known.instrument.symbol == instrument.symbol:
                     orders[name] = market
+
+    def fee(self, market: Market, text: str, currency: str) -> int:
+        """Of a trade in `market`: quote atoms, or lots of the base. Raises NotDecimal, OffGrid.
+
+        In a currency of neither kind it counts as that currency's balance does: atoms where another market is quoted in
+        it, whole lots, rounded up, where it is another's base, and `FOREIGN_DIGITS` where no market has it.
+        """
+        instrument = market.instrument
+        if currency == instrument.quote:
+            return market.money.parse(text)
+        if currency == instrument.base:
+            return market.lots.parse(text)
+        for other in self.by_symbol.values():
+            if other.instrument.quote == currency:
+                return other.money.parse(text)
+            if other.instrument.base == currency:
+                return other.ceil_lots(text)
+        return _FOREIGN.parse(text)
 
     def remember(self, client_order_id: str, symbol: str) -> Market:
         """An order of ours that may still be heard of. KeyError for a symbol that was not defined."""

@@ -100,7 +100,7 @@ class PrivateReader:
             lots=market.lots.positive(frame.qty),
             price_ticks=market.prices.positive(frame.price),
             is_maker=frame.liquidity == "maker",
-            fee=market.fee(frame.fee, frame.fee_ccy),
+            fee=self._markets.fee(market, frame.fee, frame.fee_ccy),
             fee_currency=frame.fee_ccy,
             cum_lots=market.lots.positive(frame.cum_qty),
             leaves_lots=leaves_lots,
@@ -280,6 +280,8 @@ class PrivateReader:
     def account(self, frame: WireAccount) -> list[Event]:
         question = self._question(frame.req_id, "account")
         balances = [(row.ccy, self._atoms(row.ccy, row.total)) for row in frame.balances]
+        if self._markets.awaited and any(atoms is None for _, atoms in balances):
+            return []  # a market that is still to be named may have this currency; the question is asked again
         positions: list[VenuePosition] = []
         for row in frame.positions:
             market = self._markets.by_symbol.get(row.symbol)

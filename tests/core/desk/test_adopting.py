@@ -8,8 +8,8 @@ import pytest
 from agent.core.accounts.invariants import cash_violations, position_violations, value_violations
 from agent.core.codes import Code
 from agent.core.effects import Effect
-from agent.core.effects.control import Alarm, Stop
-from agent.core.effects.orders import PositionAdopted, QueryAccount, Refuse
+from agent.core.effects.control import Alarm, PositionAdopted, Stop
+from agent.core.effects.orders import QueryAccount, Refuse
 from agent.core.events.control import OperatorCommand
 from agent.core.events.market import InstrumentDefined
 from agent.core.events.orders import (
@@ -136,8 +136,7 @@ def test_a_halt_for_the_difference_ends_by_adopting_and_then_by_a_person() -> No
 
 @pytest.mark.parametrize("symbol", [SYMBOL, ""])
 def test_nothing_is_adopted_while_the_fate_of_an_order_is_unknown(symbol: str) -> None:
-    played = differing(10, FUNDS_ATOMS)
-    played.desk.session.state.differs_since_ns = None  # else nothing could be placed
+    played = Played().live()
     place = played.place(Side.BUY, 10, BID - 5)
     played.step(SendResult(place.client_order_id, "place", "maybe"))
     effects = adopt(played, symbol)

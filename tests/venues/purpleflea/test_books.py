@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from typing import Any
 
@@ -296,3 +297,41 @@ def test_whatever_comes_the_core_is_told_a_book_that_is_right_or_none(
             snapshot()
             assert core.is_valid
     session.wait(3 * SECOND)
+
+
+def test_a_market_whose_instrument_frame_was_lost_is_asked_for_until_it_is_named() -> None:
+    session = Session(is_live=False)
+    session.protocol = PurpleFleaProtocol(options(symbols=("BTC-USDC",)))
+    session.connect()
+    session.hear(hello())
+    session.said()
+    gaps = []
+    for _ in range(4):
+        waited = 0
+        while ASK not in session.said():
+            session.wait(SECOND // 2)
+            session.hear(json.dumps({"type": "ping", "id": 1, "server_ts_ns": NOW_NS}).encode())  # the venue lives
+            waited += 1
+        gaps.append(waited)
+    assert gaps == sorted(gaps) and gaps[-1] > gaps[0], "more slowly each time"
+    named = session.say(
+        type="instrument", symbol="BTC-USDC", tick="0.1", lot="0.001", min_qty="0.001", min_notional="1", max_qty="100",
+        price_band_bps=1_000, maker_fee_ppm=0, taker_fee_ppm=0, quote_atoms_per_tick_lot=100, status="trading",
+    )  # fmt: skip
+    assert [type(event).__name__ for event in named] == ["InstrumentDefined"]
+    assert [type(event).__name__ for event in session.snapshot()] == ["BookSnapshot"]
+    session.said()
+    session.wait(60 * SECOND)
+    assert session.protocol.counters["instrument asked for"] == 4
+
+
+def test_a_market_that_the_venue_does_not_have_is_asked_for_once() -> None:
+    session = Session(is_live=False)
+    session.protocol = PurpleFleaProtocol(options(symbols=("BTC-USDC",)))
+    session.connect()
+    session.hear(hello())
+    refused = {"channel": "orderbook", "symbol": "BTC-USDC", "code": "UNKNOWN_SYMBOL"}
+    session.say(type="subscribed", channels=[], symbols=[], rejected=[refused])
+    session.said()
+    session.wait(2 * SECOND)
+    assert ASK not in session.said()

@@ -44,9 +44,10 @@ from agent.core.events.orders import (
     VenuePosition,
 )
 from agent.core.instruments import OrderType, Side
+from agent.venues.purpleflea.protocol import PurpleFleaProtocol
 from agent.venues.purpleflea.questions import UNASKED
 from agent.venues.purpleflea.strict import Malformed
-from tests.venues.purpleflea.worlds import NOW_NS, NOW_US, SECOND, Session, encoded, hello
+from tests.venues.purpleflea.worlds import BTC, ETH, NOW_NS, NOW_US, SECOND, Session, encoded, hello, options
 
 STAMP = Stamp(41, 10 * SECOND, NOW_NS + 999_999)
 EXPIRE_NS = NOW_NS + SECOND
@@ -258,6 +259,25 @@ def test_a_rebate_is_a_negative_fee_and_one_in_the_base_is_lots() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fee", "currency", "units"),
+    [
+        ("0.000180", "PFT", 180 * 10**12),
+        ("-0.000000000000000001", "PFT", -1),
+        ("0.02", "ETH", 2),
+        ("0.011", "ETH", 2),
+        ("-0.019", "ETH", -1),
+    ],
+)
+def test_a_fee_in_another_currency_counts_as_its_balance_does_and_is_rounded_against_us(
+    fee: str, currency: str, units: int
+) -> None:
+    session = Session()
+    (fill,) = session.say(**{**FILL, "fee": fee, "fee_ccy": currency})
+    assert isinstance(fill, Fill) and (fill.fee, fill.fee_currency) == (units, currency)
+    assert session.protocol.counters["malformed"] == 0
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"qty": "0.000"},
@@ -269,7 +289,7 @@ def test_a_rebate_is_a_negative_fee_and_one_in_the_base_is_lots() -> None:
         {"side": "BUY"},
         {"liquidity": "both"},
         {"fee": "0.0000001"},
-        {"fee_ccy": "DOGE"},
+        {"fee_ccy": "DOGE", "fee": "1e-5"},
         {"symbol": "DOGE-USDC"},
         {"exec_seq": 0},
         {"exec_seq": 2**63},
@@ -605,3 +625,18 @@ def test_every_numbered_frame_moves_what_a_resumed_session_names(frame: dict[str
 def test_fields_that_nobody_knows_are_ignored() -> None:
     session = Session()
     assert len(session.say(**FILL, new_field={"a": [1, 2]}, text="x")) == 1
+
+
+def test_balances_in_a_currency_that_a_market_still_to_be_named_may_have_are_not_read_as_none() -> None:
+    session = Session(is_live=False)
+    session.protocol = PurpleFleaProtocol(options(), [ETH])
+    session.connect()
+    session.hear(hello())
+    account = {"type": "account", "req_id": "", "as_of_exec_seq": 0, "positions": []}
+    money, coins = {"ccy": "USDC", "total": "10"}, {"ccy": "BTC", "total": "1.000"}
+    assert len(session.say(**account, balances=[money])) == 1
+    assert session.say(**account, balances=[money, coins]) == []
+    session.protocol.define(BTC)
+    (told,) = session.say(**account, balances=[money, coins, {"ccy": "AIR", "total": "1"}])
+    assert isinstance(told, AccountSnapshot)
+    assert [(balance.currency, balance.atoms) for balance in told.balances] == [("USDC", 10**7), ("BTC", 1_000)]
