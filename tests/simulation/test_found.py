@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 
 from agent.core.desk.desk import OrderDesk
+from agent.core.effects.control import ArmTimer
 from agent.core.effects.orders import CancelAll
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
@@ -22,7 +25,7 @@ from agent.devnet.virtual.clock import Timeline, VirtualClock
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.faults import Faults
 from agent.devnet.virtual.host import RUN_FOLDER
-from agent.devnet.virtual.market import BTC
+from agent.devnet.virtual.market import BTC, ETH
 from agent.devnet.virtual.profile import Profile
 from agent.devnet.virtual.program import AgentProcess, AgentProgram, desk_settings
 from agent.devnet.virtual.randomness import Streams
@@ -182,3 +185,64 @@ def test_an_order_whose_token_came_while_nothing_was_stepped_is_judged_as_things
     assert "Place" not in step(StrategyAlive("s"), 4), "two seconds later its book is old and its time is over"
     assert core.desk.state.rate.length == 0
     assert sent.count("Place") == 10
+
+
+@pytest.mark.xfail(strict=True, reason="the order table asks for a fence for each order that stays unknown, by itself")
+@pytest.mark.parametrize("symbols", [(BTC.symbol,), (BTC.symbol, ETH.symbol)])
+def test_the_account_has_one_fence_at_a_time_however_many_orders_stay_unknown(symbols: tuple[str, ...]) -> None:
+    times = OrderTimes()
+    orders = OwnOrders(OrdersState(run_epoch=1), times)
+    orders.apply(events.SessionUp(epoch=1, last_exec_seq=0, orders_per_s=9, cancels_per_s=9, max_open=99), stamp(1))
+    orders.session_live(stamp(2))
+    due: dict[str, int] = {}
+
+    def keep(out: Outcome) -> None:
+        for effect in out.effects:
+            if isinstance(effect, ArmTimer) and effect.name.startswith("unknown:"):
+                due[effect.name] = effect.at_monotonic_ns
+
+    for seq in range(3, 12):
+        new = NewOrder(
+            strategy="s", symbol=symbols[seq % len(symbols)], side=Side.BUY, order_type=OrderType.LIMIT, lots=5,
+            price_ticks=600_000,
+        )  # fmt: skip
+        placed = orders.place(new, release=True, stamp=stamp(seq, at_s=seq / 1000)).placed
+        keep(orders.apply(events.SendResult(placed, "place", "maybe"), stamp(seq, at_s=seq / 1000)))
+    assert len(due) == 9
+
+    asked_ns: list[int] = []
+    seq = 12
+    while due:
+        name = min(due, key=lambda one: due[one])
+        now_ns = due.pop(name)
+        if now_ns > 35 * S:
+            break
+        out = orders.timer(name, Stamp(seq, now_ns, 1_772_582_400 * S + now_ns))
+        asked_ns += [now_ns for effect in out.effects if isinstance(effect, CancelAll)]
+        keep(out)
+        seq += 1
+    assert len(asked_ns) > 1, "nobody answers, so it is asked for anew"
+    assert all(later - earlier >= S for earlier, later in pairwise(asked_ns))
+
+
+@pytest.mark.xfail(strict=True, reason="the order table asks for a fence for each order that stays unknown, by itself")
+def test_what_a_fence_has_passed_needs_no_other() -> None:
+    orders = OwnOrders(OrdersState(run_epoch=1))
+    orders.apply(events.SessionUp(epoch=1, last_exec_seq=0, orders_per_s=9, cancels_per_s=9, max_open=99), stamp(1))
+    orders.session_live(stamp(2))
+    names = []
+    for seq in (3, 4):
+        new = NewOrder(
+            strategy="s", symbol=BTC.symbol, side=Side.BUY, order_type=OrderType.LIMIT, lots=seq, price_ticks=600_000
+        )
+        names.append(orders.place(new, release=True, stamp=stamp(seq)).placed)
+        orders.apply(events.SendResult(names[-1], "place", "maybe"), stamp(seq, at_s=seq - 3))
+    out = orders.timer("unknown:" + names[0], stamp(5, at_s=30))
+    (asked,) = [effect for effect in out.effects if isinstance(effect, CancelAll)]
+    orders.apply(
+        events.FenceDone(request_id=asked.request_id, scope="account", symbol=BTC.symbol, exec_seq=0, epoch=2),
+        stamp(6, at_s=30.1),
+    )
+    late = orders.timer("unknown:" + names[1], stamp(7, at_s=31))
+    assert late.symbol_halts, "it is told all the same"
+    assert not any(isinstance(effect, CancelAll) for effect in late.effects)
