@@ -35,16 +35,33 @@ def run(output: Output, config: Path | None) -> int:
 
 
 @agent_command(
-    "reset", schema="guard-reset", examples=('mev-agent guard reset --reason "venue was down, books agree, new key"',)
+    "reset",
+    schema="guard-reset",
+    examples=('mev-agent guard reset --reason "venue was down" --new-key file:/run/credentials/account',),
 )
 @place_options
 @click.option("--reason", required=True, help="Why trading may begin again; it is kept.")
 @click.option("--yes-i-am-a-person", "word", metavar="WORD", help="The word to type, where there is no terminal.")
-@click.option("--unverified", is_flag=True, help="Although no guard has read that everything stopped.")
+@click.option("--new-key", metavar="env:NAME|file:PATH", help="The agent's key that replaces the revoked one.")
+@click.option("--run", type=FOLDER, help="The folder with the account's journal; the guard's own, or the newest.")
+@click.option(
+    "--unverified", is_flag=True, help="Although that could not be seen: all stopped, key replaced, books agree."
+)
 def reset(
-    output: Output, config: Path | None, folder: Path | None, reason: str, word: str | None, unverified: bool
+    output: Output,
+    config: Path | None,
+    folder: Path | None,
+    reason: str,
+    word: str | None,
+    new_key: str | None,
+    run: Path | None,
+    unverified: bool,
 ) -> int:
-    """Allow trading again after a halt; needs a person at a terminal."""
+    """Allow trading again after a halt; needs a person at a terminal.
+
+    Everything must have been seen to stand still, the revoked key be dead and the new one work, and the journal's books
+    come to the venue's.
+    """
 
     def confirm(asked: str) -> str:
         if word is not None:
@@ -57,7 +74,13 @@ def reset(
     if len(reason.strip()) < 8:
         raise click.BadParameter("say in a few words why trading may begin again", param_hint="--reason")
     answer = work("agent.session.guard", "reset")(
-        folder, config, reason=reason, confirm=confirm, is_unverified_allowed=unverified
+        folder,
+        config,
+        reason=reason,
+        confirm=confirm,
+        is_unverified_allowed=unverified,
+        new_key=new_key,
+        run=run,
     )
     return output.show(answer)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 ARMED = "armed.json"
 VERIFIED = "verified.json"
+CONFIGURED = "configured.json"
 _RESERVE = "verified.reserve"
 _RESERVE_BYTES = 4096
 _LOCK = "guard.lock"
@@ -83,8 +84,18 @@ class Folder:
     def is_verified(self, evidence: str) -> bool:
         return is_verified(self.path, evidence)
 
+    def note_configuration(self, path: Path) -> None:
+        """Where this guard's configuration is: a reset asks whether what it names is so. Raises OSError."""
+        write_synced(self.path / CONFIGURED, {"path": str(path.resolve())})
+
     def close(self) -> None:
         os.close(self._lock)
+
+
+def configuration_path(path: Path) -> Path | None:
+    """Where the configuration of the last guard of this folder is; None where none said so."""
+    named = (read_object(path / CONFIGURED) or {}).get("path")
+    return Path(named) if isinstance(named, str) else None
 
 
 def is_verified(path: Path, evidence: str) -> bool:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,10 @@ def read(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and isinstance(found.get("code"), str) else unknown
 
 
-def release(folder: Path, *, reason: str, by: str) -> Path:
+def release(folder: Path, *, reason: str, by: str, checks: Sequence[str] = ()) -> Path:
     """A person allows trading again: the latch moves into `resets/` with their reason; the next run only reduces.
+
+    `checks` says what was looked at before, and what could not be.
 
     The order makes a crash in between safe: the mark that only reducing is allowed stands before the latch goes.
     Raises FileNotFoundError where there is no latch, OSError where it cannot be moved.
@@ -132,6 +135,7 @@ def release(folder: Path, *, reason: str, by: str) -> Path:
                 "reason": reason,
                 "by": by,
                 "wall_ns": time.time_ns(),
+                "checks": list(checks),
                 "latch": held,
             }
         ).encode(),

@@ -200,6 +200,8 @@ def main(arguments: Sequence[str]) -> int:
     except FolderFault as fault:
         sys.stderr.write(f"guard: {fault}\n")
         return EXIT_SETUP
+    with contextlib.suppress(OSError):
+        folder.note_configuration(options.config)
     harden()
     guard = Guard(configuration, folder)
     loop = Loop(guard)

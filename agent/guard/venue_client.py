@@ -25,6 +25,15 @@ class OpenOrders(NamedTuple):
     exec_seq: int
 
 
+class ExecutionPage(NamedTuple):
+    """Executions after one, oldest first. Without `is_complete` some in between are gone."""
+
+    rows: tuple[dict[str, Any], ...]
+    is_complete: bool
+    to_exec_seq: int
+    last_exec_seq: int
+
+
 class Venue(NamedTuple):
     """Where the venue is and how one signs in there."""
 
@@ -55,13 +64,17 @@ class VenueClient:
 
     def is_refused(self, key: str) -> bool:
         """Whether the venue knows this key no more: 401 and nothing else says so."""
+        return self.status_of(key) == 401
+
+    def status_of(self, key: str) -> int:
+        """What a read with this key is answered."""
         headers = {self._venue.auth_header: self._venue.auth_prefix + key}
         prober = Peer(self._venue.url, headers=headers, timeout_s=self._venue.timeout_s)
         try:
             status, _ = prober.ask("GET", "/v1/positions")
         finally:
             prober.close()
-        return status == 401
+        return status
 
     def cancel_all(self, symbol: str = "") -> None:
         """Raise the epoch of the account, so that nothing sent before can be accepted, then cancel every order."""
@@ -98,6 +111,16 @@ class VenueClient:
     def executions(self, after: int, limit: int = 1000) -> tuple[dict[str, Any], ...]:
         return _rows(self._read(f"/v1/executions?after={after}&limit={limit}"), "executions")
 
+    def execution_page(self, after: int, limit: int = 1000) -> ExecutionPage:
+        """The same with the venue's word on whether older ones are gone, and how many there are."""
+        answer = self._read(f"/v1/executions?after={after}&limit={limit}")
+        return ExecutionPage(
+            rows=_rows(answer, "executions"),
+            is_complete=isinstance(answer, Mapping) and answer.get("complete") is True,
+            to_exec_seq=_integer(answer, "to_exec_seq"),
+            last_exec_seq=_integer(answer, "last_exec_seq"),
+        )
+
     def best_prices(self, symbol: str) -> tuple[Decimal | None, Decimal | None]:
         """Best bid and ask; None for an empty side."""
         answer = self._read(f"/v1/markets/{quote(symbol, safe='')}/orderbook?depth=1")
@@ -105,7 +128,7 @@ class VenueClient:
         for side in ("bids", "asks"):
             levels = answer.get(side) if isinstance(answer, Mapping) else None
             is_there = isinstance(levels, list) and levels and isinstance(levels[0], list) and levels[0]
-            sides.append(_decimal(levels[0][0]) if is_there and isinstance(levels, list) else None)
+            sides.append(decimal_of(levels[0][0]) if is_there and isinstance(levels, list) else None)
         return sides[0], sides[1]
 
     def arm_deadman(self, timeout_ms: int) -> None:
@@ -141,11 +164,12 @@ def _integer(answer: Any, name: str) -> int:
 def _amount(row: Mapping[str, Any], *names: str) -> Decimal:
     for name in names:
         if name in row:
-            return _decimal(row[name])
+            return decimal_of(row[name])
     raise PeerFault(f"a row of the venue has no {names[0]}")
 
 
-def _decimal(value: Any) -> Decimal:
+def decimal_of(value: Any) -> Decimal:
+    """An exact number of a text or an integer. Raises PeerFault."""
     try:
         number = Decimal(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
     except InvalidOperation:

@@ -20,7 +20,7 @@ from agent.errors import ConfigError, OutcomeUnknown, RiskRefused, SetupError
 from agent.guard import latch
 from agent.guard.configuration import Configuration, ConfigurationFault, load
 from agent.guard.control import ask
-from agent.guard.folder import ARMED, is_verified, read_object
+from agent.guard.folder import ARMED, configuration_path, is_verified, read_object
 from agent.ports.clock import SYSTEM_CLOCK
 from agent.requests import Answer, Say
 
@@ -106,25 +106,40 @@ def halt(folder: Path | None, config: Path | None, reason: str, wait_s: float, s
 
 
 def reset(
-    folder: Path | None, config: Path | None, *, reason: str, confirm: Callable[[str], str], is_unverified_allowed: bool
+    folder: Path | None,
+    config: Path | None,
+    *,
+    reason: str,
+    confirm: Callable[[str], str],
+    is_unverified_allowed: bool,
+    new_key: str | None = None,
+    run: Path | None = None,
 ) -> Answer:
     """Take the latch away, with a person's reason. `confirm` is given the word to type and returns what was typed.
 
-    Raises RiskRefused where the word is not typed, or where the guard has not yet seen everything stopped.
+    Before it everything must have been seen to stand still, the agent's key be replaced (the old one dead, `new_key`, a
+    reference, at work), and the journal's books come to the venue's. `run` is the folder of the journal.
+
+    Raises RiskRefused where one of these is not so and may not be passed over, or where the word is not typed.
     """
     place = folder or (_load(config).folder if config is not None else FOLDER)
     held = latch.read(place)
     if held is None:
         return Answer(data={"folder": str(place), "was_latched": False}, text=f"{place}: no latch is set", mode="guard")
     evidence = str(held.get("evidence", ""))
-    if not is_verified(place, evidence) and not is_unverified_allowed:
+    problems = [] if is_verified(place, evidence) else ["nobody has read yet that everything has stopped"]
+    from agent.session.reset_checks import unready  # the code of journal and core, which a halt need not wait for
+
+    path = config or configuration_path(place)
+    problems += unready(None if path is None else _load(path), place, new_key, run)
+    if problems and not is_unverified_allowed:
         raise RiskRefused(
-            "nobody has read yet that everything has stopped",
+            "it is not seen that trading may begin again:\n  " + "\n  ".join(problems),
             limit="verified",
             used=0,
             cap=0,
             code="E_RESET_REFUSED",
-            hint="let `mev-agent guard run` finish, or, where it cannot, look yourself and say --unverified",
+            hint="mend it, or, where that cannot be, look yourself and say --unverified; docs/how-to/stop-it.md",
         )
     word = evidence[:8] or "reset"
     if confirm(word).strip() != word:
@@ -137,12 +152,20 @@ def reset(
             hint=f"at a terminal, type {word}; elsewhere say --yes-i-am-a-person {word}",
         )
     try:
-        record = latch.release(place, reason=reason, by=getpass.getuser())
+        checks = [f"passed over: {problem}" for problem in problems] or ["standing still, key and books were looked at"]
+        record = latch.release(place, reason=reason, by=getpass.getuser(), checks=checks)
     except OSError as error:
         raise SetupError(f"the latch cannot be moved: {error.strerror}", where=str(place)) from None
     text = f"{place}: the latch is released, the next run may only reduce; the record is {record}"
-    data = {"folder": str(place), "was_latched": True, "record": str(record), "reason": reason, "latch": held}
-    return Answer(data=data, text=text, mode="guard")
+    data = {
+        "folder": str(place),
+        "was_latched": True,
+        "record": str(record),
+        "reason": reason,
+        "latch": held,
+        "passed_over": problems,
+    }
+    return Answer(data=data, text=text, mode="guard", warnings=tuple(f"passed over: {one}" for one in problems))
 
 
 def _folders(folder: Path | None, config: Path | None) -> list[Path]:

@@ -11,14 +11,13 @@ from typing import Any
 
 import msgspec
 
-from agent.config.secrets import resolve
 from agent.core.instruments import Side, Step
 from agent.engine.signal_door import SOCKET_NAME, short_name
 from agent.engine.signal_wire import WireSignal, signed
 from agent.errors import AgentError, Halted, OutcomeUnknown, ProtocolError, RiskRefused, SetupError, UsageError
 from agent.requests import Answer, Say
+from agent.session.named_secret import secret_of
 from agent.session.runs import RUNS_FOLDER
-from agent.settings import Reference
 from agent.venues.purpleflea import decimals
 
 WAIT_S = 3.0
@@ -51,7 +50,7 @@ def send(request: SignalRequest, say: Say) -> Answer:
     SetupError where no run takes signals, OutcomeUnknown where it was sent and no answer came."""
     place = request.folder if request.folder is not None else _newest()
     life_ns = _span_ns(request.expires)
-    key = None if request.key is None else resolve(_reference(request.key), key="--key").encode()
+    key = None if request.key is None else secret_of(request.key, key="--key").encode()
     with _connected(place) as connection:
         heard = connection.makefile("rb")
         market = _asked(connection, heard, {"ask": "market", "symbol": request.symbol}, is_change=False)
@@ -151,14 +150,6 @@ def _connected(folder: Path) -> socket.socket:
             hint="name its folder by --run; the configuration must name producers under [[purpleflea.producers]]",
         ) from None
     return connection
-
-
-def _reference(text: str) -> Reference:
-    """Only where the key lies; a key on the command line would stand in the list of processes."""
-    kind, colon, name = text.partition(":")
-    if not colon or kind not in ("env", "file") or not name:
-        raise UsageError("--key must be env:NAME or file:PATH", hint="never the key itself")
-    return Reference("env" if kind == "env" else "file", name)
 
 
 def _span_ns(text: str) -> int:

@@ -129,13 +129,19 @@ async def test_after_a_crash_a_reset_a_new_key_and_a_resume_go_on_with_the_same_
             assert await ended(desk.start()) == HALTED, desk.words()
 
             word = str((latch.read(guard) or {})["evidence"])[:8]
-            again = await desk.says(
-                "guard", "reset", "--folder", str(guard), "--reason", "it was killed", "--yes-i-am-a-person", word
-            )
-            assert again.returncode == 0, again.stderr
+            reset = ("guard", "reset", "--folder", str(guard), "--reason", "it was killed", "--yes-i-am-a-person", word)
+            early = await desk.says(*reset)
+            assert early.returncode == 5 and "new key is not named" in early.stderr, early.stderr
+            same = await desk.says(*reset, "--new-key", f"file:{tmp_path / 'agent.key'}")
+            assert same.returncode == 5 and "the new key is the old one" in same.stderr, same.stderr
             member = venue.floor.members[desk.keys.agent_id]
             key, secret = venue.exchange.create_key(member, "agent", AGENT_SCOPES)
             desk.take_key(key.key_id, secret)
+            named = (*reset, "--new-key", f"file:{tmp_path / 'agent.key'}")
+            other = await desk.says(*named, "--run", str(tmp_path))
+            assert other.returncode == 5 and "journal" in other.stderr, other.stderr
+            again = await desk.says(*named)
+            assert again.returncode == 0, again.stderr
 
             agent = desk.start("--seconds", "12")
             await until(lambda: desk.is_connected(), desk.words)

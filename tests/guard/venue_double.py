@@ -43,6 +43,8 @@ class VenueDouble:
         self.balance = "100000"
         self.exec_seq = 0
         self.executions: list[dict[str, Any]] = []
+        self.forgotten_seq = 0
+        """Executions up to here are not kept any more."""
         self.deadline_ns: int | None = None
         self.deleted_keys_live_s = 0.0
         self.cancel_all_leaves = 0
@@ -127,7 +129,13 @@ class VenueDouble:
                 return 200, {"balances": [{"ccy": "USDC", "total": self.balance, "available": self.balance}]}
             case "GET", ["executions"]:
                 after = int(query.get("after", "0"))
-                return 200, {"executions": [row for row in self.executions if row["exec_seq"] > after][:1000]}
+                rows = [row for row in self.executions if row["exec_seq"] > after][:1000]
+                return 200, {
+                    "executions": rows,
+                    "to_exec_seq": rows[-1]["exec_seq"] if rows else after,
+                    "last_exec_seq": self.exec_seq,
+                    "complete": after >= self.forgotten_seq,
+                }
             case "GET", ["markets", _, "orderbook"]:
                 return 200, {"bids": [["99.5", "10"]], "asks": [["100.5", "10"]]}
             case "POST", ["deadman"]:
