@@ -76,7 +76,7 @@ class Finder(MutationVisitor):
         before = len(self.mutations)
         super()._create_mutations(node)
         function = self._function()
-        if function is None:
+        if function is None or (self.around and isinstance(self.around[-1], cst.Raise) and says_only_words(node)):
             return
         span = self.get_metadata(ByteSpanPositionProvider, node)
         whole = self.raw[span.start : span.start + span.length].decode()
@@ -129,6 +129,12 @@ class Finder(MutationVisitor):
             if isinstance(one, cst.BaseCompoundStatement):
                 return self.get_metadata(PositionProvider, one).start.line, place.end.line
         return place.start.line, place.end.line
+
+
+def says_only_words(node: cst.CSTNode) -> bool:
+    """An exception that has nothing but texts."""
+    texts = cst.SimpleString | cst.FormattedString | cst.ConcatenatedString
+    return isinstance(node, cst.Call) and all(isinstance(argument.value, texts) for argument in node.args)
 
 
 def dedent(text: str) -> str:

@@ -134,3 +134,45 @@ def test_the_book_is_what_a_plain_dict_says(
         for lots in range(1, len(lots_one_by_one) + 1):
             assert book.walk(side, lots) == sum(lots_one_by_one[:lots])
         assert book.walk(side, len(lots_one_by_one) + 1) is None
+
+
+def test_a_delta_carries_its_number_and_both_times() -> None:
+    book = shown([(99, 5)], [(101, 2)])
+    book.apply_delta(delta([], [(100, 1)], book_seq=7), at(12))
+    assert (book.book_seq, book.exchange_ns, book.arrival_ns) == (7, 6, 12)
+
+
+def test_a_snapshot_mends_a_stale_book_and_its_reason() -> None:
+    book = shown([(99, 5)], [(101, 2)])
+    book.mark_stale("gap")
+    assert book.stale_reason == "gap"
+    book.apply_snapshot(snapshot([(99, 5)], [(101, 2)]), at(20))
+    assert (book.is_valid, book.stale_reason) == (True, "")
+
+
+def test_the_lowest_price_is_good_and_none_at_all_is_not() -> None:
+    assert shown([(1, 1)], [(2, 1)]).is_good
+    assert not shown([], [(2, 1)]).is_good
+
+
+def test_a_middle_needs_two_sides() -> None:
+    assert shown([(99, 5)], []).bid_plus_ask_ticks == shown([], [(101, 2)]).bid_plus_ask_ticks == 0
+
+
+def test_no_more_levels_are_given_than_asked_for() -> None:
+    book = shown([(99, 5), (98, 1), (97, 1)], [(101, 2), (102, 1), (103, 1)])
+    assert book.levels(Side.BUY, 2) == ((99, 5), (98, 1))
+    assert book.levels(Side.SELL, 1) == ((101, 2),)
+    assert book.levels(Side.SELL, 0) == ()
+
+
+def test_nothing_costs_nothing() -> None:
+    assert Book(SYMBOL).walk(Side.BUY, 0) == shown([(99, 5)], []).walk(Side.SELL, 0) == 0
+
+
+def test_a_depth_that_one_side_lacks_is_no_depth() -> None:
+    assert shown([(99, 5)], [(101, 2)]).implied_slippage(3) is None
+    assert shown([(99, 2)], [(101, 5)]).implied_slippage(3) is None
+    deep_bids = shown([(99, 5)], [(101, 1), (150, 9)])
+    # Selling two brings the bid; buying two costs an ask far away.
+    assert deep_bids.implied_slippage(2) == (2 * 251 - 400, 400)

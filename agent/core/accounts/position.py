@@ -66,8 +66,8 @@ class Position(msgspec.Struct, kw_only=True):
 
     @property
     def has_traded(self) -> bool:
-        """A trade of ours was booked in it at some time."""
-        return self.last_exec_seq > 0 or self.before_exec_seq > 0
+        """A trade of ours was booked in it at some time, of those that the venue numbers."""
+        return self.last_exec_seq > 0
 
     @property
     def cash_atoms(self) -> int:
