@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from agent.ports.processes import GuardListener
 
 GUARD_FILE = Path(agent.__file__).parent / "guard" / "__main__.py"
 CONTROL_SOCKET = "control.sock"
+BUTTON_TOKEN = "button.token"
 START_TIMEOUT_S = 5.0
 LEAVE_TIMEOUT_S = 6.0
 _POLL_S = 0.01
@@ -234,6 +236,8 @@ def write_configuration(plan: GuardPlan) -> Path:
             "executor": to_data(chain.executor),
             "halts_file": "halts.json",
         }
+    _write_private(plan.folder / BUTTON_TOKEN, secrets.token_urlsafe(32))
+    content["button"] = {"token_file": BUTTON_TOKEN}
     path = plan.folder / "guard.json"
     _write_private(path, json.dumps(content, indent=1))
     return path

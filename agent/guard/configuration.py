@@ -17,6 +17,7 @@ from agent.guard.venue_client import Venue
 from agent.guard.watch import WatchLimits
 
 PULSE_MS = 50
+TOKEN_LETTERS_MIN = 24
 DEADMAN_MS_MIN, DEADMAN_MS_MAX = 5_000, 120_000
 
 
@@ -46,11 +47,19 @@ class ChainPart(NamedTuple):
     guardian_password_file: Path | None = None
 
 
+class ButtonPart(NamedTuple):
+    """The door on loopback that halts for who has the token. Port 0: any that is free."""
+
+    port: int
+    token: str
+
+
 class Configuration(NamedTuple):
     folder: Path
     limits: WatchLimits
     venue: VenuePart | None
     chain: ChainPart | None
+    button: ButtonPart | None
     is_single_run: bool
     """End with the run that was watched, instead of waiting for the next."""
     give_up_s: float
@@ -124,6 +133,7 @@ def parse(content: Any, base: Path) -> Configuration:
         limits=limits,
         venue=whole.table("venue", lambda table: _venue(table, base)),
         chain=whole.table("chain", lambda table: _chain(table, base)),
+        button=whole.table("button", lambda table: _button(table, base)),
         is_single_run=whole.take("is_single_run", bool, False),
         give_up_s=float(whole.number("give_up_s", 0, 0, 86_400)),
     )
@@ -185,6 +195,14 @@ def _chain(table: _Table, base: Path) -> ChainPart:
         guardian_keystore=base / keystore if keystore else None,
         guardian_password_file=base / password_file if password_file else None,
     )
+
+
+def _button(table: _Table, base: Path) -> ButtonPart:
+    port = table.number("port", 0, 0, 65_535)
+    token = read_secret(base / table.take("token_file", str), "button.token_file")
+    if len(token) < TOKEN_LETTERS_MIN:
+        raise ConfigurationFault(f"button.token_file holds less than {TOKEN_LETTERS_MIN} letters")
+    return ButtonPart(port, token)
 
 
 def _address(url: str, key: str) -> str:

@@ -51,6 +51,7 @@ class Guard:
         self._tripped_ns = 0
         self._latch_looked_ns = 0
         self._latch_error = ""
+        self._button: dict[str, str] | None = None
         self._reader: Reader | None = None
         self._deadman: Deadman | None = None
         self._chain: ChainHealth | None = None
@@ -360,8 +361,15 @@ class Guard:
             "latch_error": self._latch_error,
             "rungs": self.rungs(),
             "is_verified": bool(self._ladder and self._ladder.is_verified),
+            "button": self._button,
             "deadman_armed": self._deadman.times_armed if self._deadman else None,
         }
+
+    def note_button(self, url: str, why_not: str) -> None:
+        """Where the button is, or why there is none."""
+        self._button = {"url": url, "problem": why_not}
+        if why_not:
+            self.log("no button", detail=why_not)
 
     def log(self, what: str, **facts: Any) -> None:
         """One line of JSON to stderr; a reader that went away is no reason to stop."""

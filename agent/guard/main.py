@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.guard.button import Button, open_button
 from agent.guard.configuration import ConfigurationFault, load
 from agent.guard.control import CLIENTS_MAX, ControlClient
 from agent.guard.folder import Folder, FolderFault
@@ -44,6 +45,11 @@ class Loop:
         self._guard = guard
         self._agents = listen(guard.folder.path, AGENT_SOCKET, socket.SOCK_SEQPACKET)
         self._controls = listen(guard.folder.path, CONTROL_SOCKET, socket.SOCK_STREAM)
+        self._button: Button | None = None
+        part = guard.configuration.button
+        if part is not None:
+            self._button, why = open_button(guard.folder.path, part.port, part.token, self._pushed)
+            guard.note_button("" if self._button is None else self._button.url, why)
         self._new_links: list[tuple[AgentLink, int]] = []
         self._clients: list[ControlClient] = []
         self._next_pulse_ns = 0
@@ -94,6 +100,8 @@ class Loop:
         yield from (self._agents.fileno(), self._controls.fileno(), self._signals.fileno())
         yield from (link.fileno() for link, _ in self._new_links)
         yield from (client.fileno() for client in self._clients)
+        if self._button is not None:
+            yield from self._button.descriptors()
         link = self._guard.link
         if link is not None:
             yield link.fileno()
@@ -113,6 +121,8 @@ class Loop:
         for client in self._clients:
             if client.fileno() in ready:
                 client.on_readable()
+        if self._button is not None:
+            self._button.on_ready(ready)
         self._hear_hellos(ready)
         self._accept(ready)
         for client in self._clients:
@@ -169,6 +179,10 @@ class Loop:
         except (ProtocolFault, ProcessLookupError):
             connection.close()
 
+    def _pushed(self, reason: str) -> dict[str, Any]:
+        self._guard.trip("asked", reason or "no reason given", by="button")
+        return self._guard.status() | {"guard_pid": os.getpid()}
+
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked.get("ask") == "halt":
             by, reason = str(asked.get("by", ""))[:100], str(asked.get("reason", ""))[:400]
@@ -180,6 +194,8 @@ class Loop:
     def close(self) -> None:
         for each in (self._agents, self._controls, self._signals, self._signal_writer):
             each.close()
+        if self._button is not None:
+            self._button.close()
 
 
 def main(arguments: Sequence[str]) -> int:

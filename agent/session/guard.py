@@ -206,6 +206,9 @@ def _lines(row: dict[str, Any]) -> list[str]:
             lines.append(
                 f"  agent   run {guard['run']}, process {guard['agent_pid']}, mode {guard['mode']}, last beat {age}"
             )
+        if guard["button"] is not None:
+            button = guard["button"]
+            lines.append(f"  button  {button['url'] or 'none: ' + button['problem']}")
         for rung in guard["rungs"]:
             done = "not yet" if rung["confirmed_ms"] is None else f"after {rung['confirmed_ms']} ms"
             fault = f"  ({rung['last_fault']})" if rung["last_fault"] and rung["confirmed_ms"] is None else ""

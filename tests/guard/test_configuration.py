@@ -19,8 +19,8 @@ GUIDE = ROOT / "docs" / "how-to" / "stop-it.md"
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
-    for name in ("guard.key", "agent.key"):
-        (tmp_path / name).write_text(f"secret of {name}\n")
+    for name in ("guard.key", "agent.key", "button.token"):
+        (tmp_path / name).write_text(f"secret of {name}\n" if name != "button.token" else "t" * 32)
         (tmp_path / name).chmod(0o600)
     return tmp_path
 
@@ -38,6 +38,7 @@ def test_the_file_of_the_guide_is_one(keys: Path) -> None:
     assert found.venue is not None and found.chain is not None
     assert found.folder == keys / "runs/guard"
     assert found.venue.venue.key == "secret of guard.key"
+    assert found.button is not None and found.button.port == 8_799
     assert found.limits.max_exposure == 5_000_000_000
     assert found.limits.beat_deadline_ms == 250 and not found.is_single_run and found.give_up_s == 0
 
@@ -56,6 +57,8 @@ CHANGES: list[tuple[tuple[str, ...], Any, str]] = [
     (("venue", "key_file"), "none.key", "venue.key_file"),
     (("venue", "deadman_ms"), 100, "deadman_ms"),
     (("venue", "symbols"), [1], "symbols"),
+    (("button", "port"), 65_536, "port"),
+    (("button", "token_file"), "none", "token_file"),
     (("chain", "nodes"), [], "nodes"),
     (("chain", "executor"), "0x12", "executor"),
     (("chain", "guardian_password_file"), "", "belong together"),
