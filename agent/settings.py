@@ -128,6 +128,20 @@ class PurpleFleaSettings(msgspec.Struct, frozen=True):
     rates: tuple[RateSettings, ...]
 
 
+class LastGuardSettings(msgspec.Struct, frozen=True):
+    """The last look before anything leaves, with counters of its own."""
+
+    max_value_wei: int
+    max_gas_price_wei: int
+    max_bid_wei: int
+    max_transactions_per_hour: int
+    max_gas_wei_per_day: int
+    max_orders_per_s: int
+    max_order_notional: int
+    """Whole units of the quote currency."""
+    band_ppm: int
+
+
 class ObserveSettings(msgspec.Struct, frozen=True):
     """Where a run writes what happened."""
 
@@ -149,5 +163,6 @@ class Settings(msgspec.Struct, frozen=True):
     risk: RiskSettings
     onchain: OnchainSettings
     purpleflea: PurpleFleaSettings
+    last_guard: LastGuardSettings
     observe: ObserveSettings
     guard: GuardSettings

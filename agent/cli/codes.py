@@ -184,4 +184,8 @@ def pages() -> dict[str, Page]:
         str(code): Page(meaning, refusal if str(code).startswith("R_") else decision)
         for code, meaning in EXPLANATIONS.items()
     }
+    decided["R_LAST_GUARD"] = Page(
+        decided["R_LAST_GUARD"].meaning,
+        "Report it with its detail; raise the cap under [last_guard] only where the transaction was right.",
+    )
     return ERRORS | decided

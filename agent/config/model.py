@@ -283,6 +283,31 @@ class PurpleFlea(Section):
         return self
 
 
+class LastGuard(Section):
+    """The last look before anything leaves, with counters of its own: wider than every limit, and for when one failed."""
+
+    max_value_wei: Wei = Field(0, description="ETH sent along with a transaction; an executor needs none.")
+    max_gas_price_wei: PositiveWei = Field(
+        1_000 * 10**9, description="Fee cap of a transaction per unit of gas, priority fee included."
+    )
+    max_bid_wei: Wei = Field(10 * 10**18, description="What one bundle may offer the builder.")
+    max_transactions_per_hour: int = Field(
+        1_200, ge=1, le=100_000, description="Transactions signed in any hour, landed or not."
+    )
+    max_gas_wei_per_day: Wei = Field(
+        2 * 10**18, description="Gas of any 24 hours, what is signed and not ended at its worst."
+    )
+    max_orders_per_s: int = Field(
+        100, ge=1, le=4_000, description="Orders and amendments in any second at an order-book venue."
+    )
+    max_order_notional: int = Field(
+        10_000, ge=0, description="Worth of one order that does not reduce, in whole units of its quote currency."
+    )
+    band_ppm: int = Field(
+        50_000, ge=0, le=1_000_000, description="How far beyond the touch an order's price may lie, in 1/1 000 000."
+    )
+
+
 class Observe(Section):
     """Where a run writes what happened."""
 
@@ -308,6 +333,7 @@ class File(Section):
     risk: Risk = Field(Risk(), description="What the risk core refuses to pass.")
     onchain: Onchain = Field(Onchain(), description="The chain, its node, the keys, the executor.")
     purpleflea: PurpleFlea = Field(PurpleFlea(), description="The order-book venue.")
+    last_guard: LastGuard = Field(LastGuard(), description="The last look before anything leaves.")
     observe: Observe = Field(Observe(), description="Where a run writes what happened.")
     guard: Guard = Field(Guard(), description="The kill switch in the other process.")
 

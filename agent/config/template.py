@@ -78,6 +78,8 @@ def written(name: str, value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(written(name, item) for item in value)}]"
     if name.endswith(("_wei", "_wei_per_day")):
+        if 10**9 <= value < 10**15 and value % 10**9 == 0:
+            return f'"{value // 10**9} gwei"'
         return f'"{_ether(value)} ether"' if value >= 10**12 else str(value)
     return str(value)
 

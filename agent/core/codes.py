@@ -98,6 +98,7 @@ class Code(StrEnum):
     DUPLICATE_BUNDLE = "R_DUPLICATE_BUNDLE"
     BASE_FEE_BOUND = "R_BASE_FEE_BOUND"
     NO_INVENTORY = "R_NO_INVENTORY"
+    LAST_GUARD = "R_LAST_GUARD"
 
 
 EXPLANATIONS: dict[Code, str] = {
@@ -188,6 +189,7 @@ EXPLANATIONS: dict[Code, str] = {
     Code.DUPLICATE_BUNDLE: "A live bundle already takes the same pools behind the same target.",
     Code.BASE_FEE_BOUND: "The base fee it was priced with is not the exact one of its target block, or above its fee cap.",
     Code.NO_INVENTORY: "An order with a direction needs inventory, which the executor must not hold.",
+    Code.LAST_GUARD: "It exceeds a cap beside the key, which knows nothing of the core: the core should have refused it.",
 }
 
 assert set(EXPLANATIONS) == set(Code), "every code is explained"

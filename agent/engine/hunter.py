@@ -93,7 +93,7 @@ class Hunter:
         self._cycles = cycles
         self._screen = screen
         self._size = size
-        self._sender = Sender(operators=operators, relays=relays, chain_id=chain_id, clock=clock)
+        self._sender = Sender(operators=operators, relays=relays, chain_id=chain_id, clock=clock, caps=settings.caps)
         self._nonces = {signer.address: 0 for signer in operators}
         self._ledger = NonceLedger(self._nonces)
         self._settings = settings
@@ -299,6 +299,7 @@ class Hunter:
         one.outcome, one.reason = outcome, reason
         if code is not None:
             one.drop = Drop(one.opportunity.id, code, reason)
+        self._sender.ended(one, gas_paid_wei)
         ended = BundleEnded(one.opportunity.id, outcome.value, gas_paid_wei, bid_paid_wei, net_wei)
         self._withdraw(self._step(ended))
 
@@ -398,27 +399,30 @@ class Hunter:
         self._step(executed_event(candidate, env, head_hash=self._head_hash, call=call))
 
     async def _send(self, one: Tracked, claim: Claim, env: BlockEnv, replaced: Tracked | None) -> bool:
-        """Send it to every endpoint at once; False where the relay's own simulation says otherwise than ours."""
+        """Send it to every endpoint at once; False where it is kept here, for a reason that is then its own."""
         started = self._clock.monotonic_ns()
-        self._sender.prepare(one, self.call_of(one), claim, env, replaced)
+        refused = self._sender.prepare(one, self.call_of(one), claim, env, replaced)
+        if refused is not None:
+            return self._keep(one, claim, replaced, str(refused), Code.LAST_GUARD)
         self.stages.add("sign", self._clock.monotonic_ns() - started)
         if self._settings.is_called_first and (objection := await self._sender.objection(one)):
-            self.on_ended(one, outcome=Ending.DROPPED, reason=objection, code=Code.RELAY_DISAGREES)
-            if replaced is None:
-                self._ledger.release(claim)
-            return False
+            return self._keep(one, claim, replaced, objection, Code.RELAY_DISAGREES)
         one.outcome = Ending.SENT
         if replaced is not None:
             replaced.is_replaced = True
         await self._decisions.journal.until_synced()
         if self._decisions.is_stopped:  # while it was prepared; nothing of it has left
-            self.on_ended(one, outcome=Ending.DROPPED, reason="halted before it was sent", code=Code.HALTED)
-            if replaced is None:
-                self._ledger.release(claim)
-            return False
+            return self._keep(one, claim, replaced, "halted before it was sent", Code.HALTED)
         await self._sender.send(one)
         self.stages.add("send", self._clock.monotonic_ns() - started)
         return True
+
+    def _keep(self, one: Tracked, claim: Claim, replaced: Tracked | None, reason: str, code: Code) -> bool:
+        """It ends here, and gives the key back that it did not take over. False, as what was not sent."""
+        self.on_ended(one, outcome=Ending.DROPPED, reason=reason, code=code)
+        if replaced is None:
+            self._ledger.release(claim)
+        return False
 
     def _on_broken(self, error: BaseException) -> None:
         """What is under way to the endpoints stays here; what is there already the guard answers for."""

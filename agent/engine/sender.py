@@ -11,6 +11,7 @@ from agent.eth.keys import SignedTransaction, Signer, sign_dynamic_fee
 from agent.ports.clock import Clock
 from agent.sim.simulator import BlockEnv, Call
 from agent.venues.onchain.bundle import Bundle, replacement_uuid
+from agent.venues.onchain.last_guard import LastCaps, LastGuard, Outgoing, Refused
 from agent.venues.onchain.nonces import Claim
 from agent.venues.onchain.outcomes import Outcome
 from agent.venues.onchain.relay import RelayClient, send_everywhere
@@ -21,15 +22,24 @@ class Sender:
     """Holds the operator keys and the endpoints; decides nothing."""
 
     def __init__(
-        self, *, operators: Sequence[Signer], relays: Sequence[RelayClient], chain_id: int, clock: Clock
+        self, *, operators: Sequence[Signer], relays: Sequence[RelayClient], chain_id: int, clock: Clock, caps: LastCaps
     ) -> None:
         self._signers = {signer.address: signer for signer in operators}
         self._relays = tuple(relays)
         self._chain_id = chain_id
         self._clock = clock
+        self._last_guard = LastGuard(caps)
 
-    def prepare(self, one: Tracked, call: Call, claim: Claim, env: BlockEnv, replaced: Tracked | None) -> None:
-        """Sign the call with the claimed key and nonce, and make its bundle; under the id of the one it replaces."""
+    def prepare(
+        self, one: Tracked, call: Call, claim: Claim, env: BlockEnv, replaced: Tracked | None
+    ) -> Refused | None:
+        """Sign the call with the claimed key and nonce, and make its bundle; under the id of the one it replaces.
+
+        Refused, and nothing signed, where it exceeds a cap that no transaction may exceed.
+        """
+        refused = self._last_guard.admit(_outgoing(one, call), self._clock.monotonic_ns())
+        if refused is not None:
+            return refused
         one.signed = self._sign(call, claim)
         uuid = replacement_uuid(f"{one.opportunity.id} {env.number}".encode())
         sequence = self._sequence()
@@ -42,6 +52,11 @@ class Sender:
             replacement_uuid=uuid,
             sequence=sequence,
         )
+        return None
+
+    def ended(self, one: Tracked, gas_paid_wei: int) -> None:
+        """It can land no more, and cost this much gas."""
+        self._last_guard.ended(one.opportunity.id, gas_paid_wei, self._clock.monotonic_ns())
 
     async def objection(self, one: Tracked) -> str:
         """What a relay's `eth_callBundle` has against the bundle; empty where it confirms it or none offers the call."""
@@ -93,6 +108,18 @@ class Sender:
             max_fee_wei=call.max_fee_wei,
             gas=call.gas,
             to=call.to,
-            value_wei=0,
+            value_wei=call.value_wei,
             data=call.data,
         )
+
+
+def _outgoing(one: Tracked, call: Call) -> Outgoing:
+    """What would be signed, as the call has it; only a payment by the contract cannot be seen there."""
+    return Outgoing(
+        id=one.opportunity.id,
+        value_wei=call.value_wei,
+        gas=call.gas,
+        max_fee_wei=call.max_fee_wei,
+        max_priority_fee_wei=call.max_priority_fee_wei,
+        payment_wei=0 if one.candidate is None else one.candidate.execution.payment_wei,
+    )

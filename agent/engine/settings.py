@@ -7,6 +7,7 @@ import msgspec
 from agent.core.limits import RiskLimits
 from agent.eth.units import Address
 from agent.sim.simulator import Slot
+from agent.venues.onchain.last_guard import LastCaps
 
 
 class HuntSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +18,8 @@ class HuntSettings(msgspec.Struct, frozen=True, kw_only=True):
     share_bps: int
     """Share of what is left after gas that is offered to the builder."""
     limits: RiskLimits
+    caps: LastCaps = LastCaps()
+    """What is refused beside the key, whatever the core has let through."""
     assume: frozenset[Slot] = frozenset()
     only: frozenset[str] = frozenset()
     is_called_first: bool = False

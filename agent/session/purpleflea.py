@@ -57,7 +57,7 @@ def _run_world(request: RunRequest, settings: Settings, run_id: str, folder: Pat
         run=run_id,
         folder=folder,
         desk=desk_settings(account),
-        options=options_of(account),
+        options=options_of(account, settings.last_guard),
         auth=account.auth,
         strategies=strategies(account),
         seconds=request.seconds or DEFAULT_SECONDS,
@@ -97,7 +97,7 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
         access=VenueAccess(
             ws_url=account.ws_url,
             credentials=Credentials(key, account.auth),
-            options=options_of(account),
+            options=options_of(account, settings.last_guard),
             connect_within_s=account.connect_within_ms / 1_000,
             signal_keys=signal_keys(account),
         ),

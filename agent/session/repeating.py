@@ -80,6 +80,10 @@ def _changed(hunt: HuntSettings) -> list[str]:
         "risk.max_exposure_wei": (limits.max_exposure_wei, risk.max_exposure_wei),
         "risk.max_bundles_per_slot": (limits.max_bundles_per_block, risk.max_bundles_per_slot),
     }
+    settings |= {
+        f"last_guard.{cap}": (getattr(hunt.caps, cap), getattr(default.last_guard, cap))
+        for cap in hunt.caps.__struct_fields__
+    }
     words: list[str] = []
     for key, (now, without) in settings.items():
         if now != without:

@@ -24,6 +24,7 @@ from agent.session.repeating import repeat_case, repeat_slice
 from agent.session.reporting import answer_of
 from agent.session.shadow import shadow_answer
 from agent.settings import Settings
+from agent.venues.onchain.last_guard import LastCaps
 
 _ORDERINGS = {"archived": Ordering.ARCHIVED, "profit": Ordering.PROFIT, "gas-price": Ordering.GAS_PRICE}
 
@@ -53,6 +54,13 @@ def hunt_settings(request: RunRequest, settings: Settings) -> HuntSettings:
             max_gas_wei_per_day=risk.max_gas_wei_per_day,
             max_exposure_wei=risk.max_exposure_wei,
             max_bundles_per_block=risk.max_bundles_per_slot,
+        ),
+        caps=LastCaps(
+            max_value_wei=settings.last_guard.max_value_wei,
+            max_gas_price_wei=settings.last_guard.max_gas_price_wei,
+            max_bid_wei=settings.last_guard.max_bid_wei,
+            max_transactions_per_hour=settings.last_guard.max_transactions_per_hour,
+            max_gas_wei_per_day=settings.last_guard.max_gas_wei_per_day,
         ),
         assume=read_assumed(request.assume),
         only=frozenset(request.only),

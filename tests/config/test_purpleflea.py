@@ -12,6 +12,7 @@ from agent.config.load import default_settings, load_settings
 from agent.config.secrets import resolve
 from agent.errors import ConfigError
 from agent.settings import PathSettings, Reference
+from agent.venues.purpleflea.last_guard import OrderCaps
 from agent.venues.purpleflea.rest import PATHS
 from agent.venues.purpleflea.setup import options_of, paths_of
 
@@ -36,10 +37,11 @@ def test_the_example_loads_and_names_no_secret() -> None:
 
 
 def test_the_faucet_is_off_and_orders_die_with_the_connection_unless_said_otherwise() -> None:
-    settings = default_settings().purpleflea
-    assert not settings.faucet
-    assert options_of(settings).cod_grace_ms == 0
-    assert not options_of(settings).allow_unacked_orders
+    settings = default_settings()
+    assert not settings.purpleflea.faucet
+    options = options_of(settings.purpleflea, settings.last_guard)
+    assert options.cod_grace_ms == 0
+    assert not options.allow_unacked_orders
 
 
 def test_the_options_of_the_protocol_are_the_configured_ones() -> None:
@@ -49,13 +51,22 @@ def test_the_options_of_the_protocol_are_the_configured_ones() -> None:
             "purpleflea.self_trade=cancel_both",
             "purpleflea.cancel_on_disconnect=false",
             'purpleflea.paths=[{name="time", path="/api/clock"}]',
+            "last_guard.max_orders_per_s=70",
+            "last_guard.max_order_notional=500",
+            "last_guard.band_ppm=1000",
         ),
         environment={},
-    ).settings.purpleflea
-    options = options_of(settings)
+    ).settings
+    options = options_of(settings.purpleflea, settings.last_guard)
     assert (options.orders_per_s, options.stp, options.cod_grace_ms) == (7, "cancel_both", None)
-    assert settings.paths == (PathSettings("time", "/api/clock"),)
-    assert paths_of(settings) == {"time": "/api/clock"}
+    assert options.caps == OrderCaps(max_orders_per_s=70, max_order_notional=500, band_ppm=1_000)
+    assert settings.purpleflea.paths == (PathSettings("time", "/api/clock"),)
+    assert paths_of(settings.purpleflea) == {"time": "/api/clock"}
+
+
+def test_the_caps_before_a_frame_have_one_default() -> None:
+    settings = default_settings()
+    assert options_of(settings.purpleflea, settings.last_guard).caps == OrderCaps()
 
 
 def test_every_path_of_the_client_can_be_configured() -> None:

@@ -34,6 +34,7 @@ from agent.strategies.arb.cycles import index_cycles
 from agent.strategies.arb.opportunity import Opportunity
 from agent.venues.onchain.bundle import Bundle
 from agent.venues.onchain.endpoints import FLASHBOTS, Endpoint
+from agent.venues.onchain.last_guard import LastCaps
 from agent.venues.onchain.outcomes import Outcome
 from agent.venues.onchain.relay import CalledBundle, CalledTransaction, PreparedBundle
 from agent.venues.onchain.replies import RawReply, Reply, classify
@@ -183,7 +184,9 @@ class Bench:
         await self.hunter.on_moment(pools, before=None, touched=None, state=StateName(HASH, None), target=target)
 
 
-SETTINGS = HuntSettings(start_tokens=(WETH,), max_hops=2, share_bps=5_000, limits=LIMITS)
+CAPS = LastCaps(max_bid_wei=10**21)
+"""The pools here are far apart, so bids are large."""
+SETTINGS = HuntSettings(start_tokens=(WETH,), max_hops=2, share_bps=5_000, limits=LIMITS, caps=CAPS)
 
 
 @pytest.fixture
@@ -314,6 +317,34 @@ async def test_an_objection_gives_the_key_back(tmp_path: Path) -> None:
     bench.relay.gas_it_measures = GAS
     await bench.find(POOLS, target=behind(6))
     assert len(await bench.hunter.close_slot()) == 1
+
+
+async def test_what_exceeds_a_cap_beside_the_key_is_never_signed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, settings=msgspec.structs.replace(SETTINGS, caps=LastCaps(max_bid_wei=0)))
+    await bench.find(POOLS)
+    assert await bench.hunter.close_slot() == []
+    assert bench.relay.bundles == []
+    assert _codes(bench) == [Code.LAST_GUARD]
+    (kept,) = bench.hunter.tracked.values()
+    assert kept.signed is None and kept.bundle is None and kept.reason.startswith("bid: ")
+    assert bench.hunter.bundles.exposure_wei == 0
+
+
+async def test_the_caps_count_what_was_signed_and_let_go_of_what_has_ended(tmp_path: Path) -> None:
+    worst_wei = GAS * ENV.base_fee_wei
+    caps = LastCaps(max_bid_wei=10**21, max_gas_wei_per_day=worst_wei)
+    bench = Bench(tmp_path, settings=msgspec.structs.replace(SETTINGS, caps=caps))
+    await bench.find(POOLS, target=behind(9))
+    (sent,) = await bench.hunter.close_slot()
+    await bench.find(BETTER, target=behind(8))
+    assert await bench.hunter.close_slot() == []
+    assert _codes(bench) == [Code.LAST_GUARD]
+    bench.hunter.on_ended(sent, outcome=Outcome.LATE, reason="gone")
+    await bench.find(BETTER, target=behind(7))
+    (second,) = await bench.hunter.close_slot()
+    bench.hunter.on_ended(second, outcome=Outcome.LATE, reason="landed", gas_paid_wei=1)
+    await bench.find(BETTER, target=behind(6))
+    assert await bench.hunter.close_slot() == []
 
 
 async def test_withdrawing_a_replaced_bundle_leaves_its_heir_alone(bench: Bench) -> None:

@@ -37,12 +37,13 @@ def world(
     journal: JournalSettings = DEVNET,
     faults: tuple[dict[str, object], ...] = (),
 ) -> VenueWorld:
-    account = load_settings((EXAMPLE,), environment={}).settings.purpleflea
+    settings = load_settings((EXAMPLE,), environment={}).settings
+    account = settings.purpleflea
     return VenueWorld(
         run="test",
         folder=folder,
         desk=desk_settings(account),
-        options=options_of(account),
+        options=options_of(account, settings.last_guard),
         auth=account.auth,
         strategies=strategies(account),
         seconds=seconds,

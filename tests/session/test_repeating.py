@@ -40,7 +40,13 @@ def test_everything_asked_on_the_command_line_is_asked_again() -> None:
 
 def test_a_setting_from_any_layer_is_given_again_and_reads_back_as_it_was() -> None:
     token = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
-    given = ("onchain.max_hops=2", "onchain.beta_bps=5000", "risk.min_net_wei=7", f'onchain.start_tokens=["{token}"]')
+    given = (
+        "onchain.max_hops=2",
+        "onchain.beta_bps=5000",
+        "risk.min_net_wei=7",
+        "last_guard.max_bid_wei=8",
+        f'onchain.start_tokens=["{token}"]',
+    )
     words = changed(*given)
     sets = [words[position + 1] for position, word in enumerate(words) if word == "--set"]
     assert sorted(one.partition("=")[0] for one in sets) == sorted(one.partition("=")[0] for one in given)

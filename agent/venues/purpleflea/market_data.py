@@ -9,6 +9,7 @@ import msgspec
 
 from agent.core.events import Event, Stamp
 from agent.core.events.market import MarketTick, TradePrint
+from agent.core.market import Book
 from agent.venues.purpleflea import encoder, wire
 from agent.venues.purpleflea.books import Keeper
 from agent.venues.purpleflea.markets import Markets
@@ -98,6 +99,11 @@ class MarketData:
         self._unnamed_at_ns, self._unnamed_asked = self._ask_at_ns, 0
         for watched in self._books.values():
             watched.ask_at_ns = self._ask_at_ns
+
+    def book_of(self, symbol: str) -> Book | None:
+        """The book as the venue has it, live or not; None for a symbol that is not followed."""
+        watched = self._books.get(symbol)
+        return None if watched is None else watched.keeper.book
 
     # Frames
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from agent.venues.purpleflea.last_guard import OrderCaps
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What is configured; the venue's own limits hold where they are smaller."""
@@ -32,3 +34,5 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     malformed_per_minute: int = 20
     allow_unacked_orders: bool = False
     """For a simulated venue alone: send orders to a peer that did not say hello."""
+    caps: OrderCaps = OrderCaps()
+    """What is refused right before a frame leaves, whatever the core has let through."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from agent.settings import PurpleFleaSettings
+from agent.settings import LastGuardSettings, PurpleFleaSettings
+from agent.venues.purpleflea.last_guard import OrderCaps
 from agent.venues.purpleflea.options import Options
 
 
-def options_of(settings: PurpleFleaSettings) -> Options:
+def options_of(settings: PurpleFleaSettings, last_guard: LastGuardSettings) -> Options:
     """What of the protocol is configured."""
     return Options(
         symbols=settings.symbols,
@@ -19,6 +20,11 @@ def options_of(settings: PurpleFleaSettings) -> Options:
         book_silence_ms=settings.book_silence_ms,
         late_ms=settings.late_ms,
         malformed_per_minute=settings.malformed_per_minute,
+        caps=OrderCaps(
+            max_orders_per_s=last_guard.max_orders_per_s,
+            max_order_notional=last_guard.max_order_notional,
+            band_ppm=last_guard.band_ppm,
+        ),
     )
 
 
