@@ -27,7 +27,7 @@ from agent.core.session import FULL
 from agent.core.step import Core
 from agent.engine.collector import quiet_collector
 from agent.engine.command_box import CommandBox
-from agent.engine.crash import record_crash
+from agent.engine.crash import abandon
 from agent.engine.guarded import GuardPlan, guarded
 from agent.engine.signal_door import signal_door
 from agent.engine.traders import StrategyTrader
@@ -266,11 +266,8 @@ async def run_venue(
                     # No beat comes any more, and closing the journal may take longer than the guard waits for one.
                     await guard.leave()
                 else:
-                    path = record_crash(
-                        asked.folder, broken, run=asked.run, sequence=journal.sequence, wall_ns=clock.wall_ns()
-                    )
-                    say(f"STOPPED by {type(broken).__name__}: the guard cancels what is left; see {path}")
-                    guard.abandon()
+                    wall_ns, last = clock.wall_ns(), journal.sequence
+                    abandon(guard, broken, folder=asked.folder, run=asked.run, sequence=last, wall_ns=wall_ns, say=say)
             if broken is not None:
                 raise broken
             journal.close(state=core.state())
