@@ -139,8 +139,8 @@ async def test_a_sync_that_fails_ends_the_process_and_the_next_one_is_whole(tmp_
 async def test_a_full_disk_stops_new_orders_first_and_the_run_then(
     tmp_path: Path, is_power: bool, small_disk: Path
 ) -> None:
-    # A segment of this size lasts for several beats, each of which hears that there will be no other one.
-    async with trading(small_disk, is_power=is_power, segment_bytes=1 << 20) as (stage, child):
+    # Half a segment of this size lasts for several syncs and beats: one finds that there is no room, the other hears it.
+    async with trading(small_disk, is_power=is_power, segment_bytes=1 << 22) as (stage, child):
         filler = small_disk / "filler"
         with filler.open("wb") as file:
             try:
