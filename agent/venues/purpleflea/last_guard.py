@@ -75,8 +75,8 @@ class LastGuard:
         self._markets = markets
         self._book_of = book_of
         self._on_alarm = on_alarm
-        self._sent_ns: deque[int] = deque(maxlen=max(1, caps.max_orders_per_s))
-        """Monotonic times of the latest orders, oldest first; full where the next is one too many within a second."""
+        self._sent_ns: deque[int] = deque()
+        """Monotonic times of the last second's orders, oldest first."""
         self._touches: dict[str, tuple[int, int]] = {}
         """Best bid and ask as last seen, in ticks; both are set."""
 
@@ -98,7 +98,9 @@ class LastGuard:
         """The first cap that the order exceeds, or None. Counts nothing."""
         caps = self.caps
         sent_ns = self._sent_ns
-        if len(sent_ns) >= caps.max_orders_per_s and (not sent_ns or now_ns - sent_ns[0] < SECOND_NS):
+        while sent_ns and now_ns - sent_ns[0] >= SECOND_NS:
+            sent_ns.popleft()
+        if len(sent_ns) >= caps.max_orders_per_s:
             return Refused(Cap.RATE, f"more than {caps.max_orders_per_s} orders in a second")
         if type(effect) is Place:
             market, lots, is_reduce_only = (
