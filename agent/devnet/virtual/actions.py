@@ -22,6 +22,9 @@ BLOW_NS = 100_000_000
 LOTS_MAX = 450
 BURST = 0.05
 """A share of the orders brings many others with it, at once."""
+QUOTES = 8
+QUOTES_NS = 150_000_000
+"""So long behind a burst some of its orders are replaced."""
 HASTE = 0.15
 HASTE_NS = 30_000_000
 """A share of the orders is not wanted any more within this."""
@@ -144,7 +147,10 @@ def _wishes(stream: random.Random, streams: Streams, profile: Profile, until_ns:
             if lots is not None:
                 wishes.append(_place(stream, at_ns, symbol, side, lots))
             if stream.random() < BURST:
-                wishes += _burst(stream, at_ns, symbol, side, lots_left)
+                is_two_sided = streams["burst"].random() < 0.5
+                wishes += _burst(stream, at_ns, symbol, side, lots_left, is_two_sided=is_two_sided)
+                if not is_two_sided:
+                    wishes += _quotes_anew(streams["quotes"], at_ns + QUOTES_NS, symbol, side, lots_left)
             if stream.random() < HASTE:
                 wishes.append(CancelAction(at_ns=at_ns + stream.randint(0, HASTE_NS), nth=-1))
         elif kind < 0.75:
@@ -173,14 +179,30 @@ def _late(wish: Action, stream: random.Random) -> Action:
     return msgspec.structs.replace(wish, lag_ns=stream.randrange(LAG_NS))
 
 
-def _burst(stream: random.Random, at_ns: int, symbol: str, side: Side, lots_left: _Lots) -> list[Action]:
-    """Many orders on one side within a millisecond: the order rate and the limits are met at once."""
+def _burst(
+    stream: random.Random, at_ns: int, symbol: str, side: Side, lots_left: _Lots, *, is_two_sided: bool
+) -> list[Action]:
+    """Many orders within a millisecond, on one side or in turns: the order rate and the limits are met at once."""
     burst: list[Action] = []
     for number in range(stream.randint(8, 25)):
+        if is_two_sided:
+            side = side.opposite
         lots = lots_left.take(symbol, side)
         if lots is not None:
             burst.append(_place(stream, at_ns + number * 40_000, symbol, side, lots))
     return burst
+
+
+def _quotes_anew(stream: random.Random, at_ns: int, symbol: str, side: Side, lots_left: _Lots) -> list[Action]:
+    """Each of some orders is taken away and another put in its place: a cancel that fails meets a limit already reached."""
+    anew: list[Action] = []
+    for number in range(QUOTES):
+        lots = lots_left.take(symbol, side)
+        if lots is not None:
+            each_ns = at_ns + number * 2_000_000
+            anew.append(CancelAction(at_ns=each_ns, nth=-1 - number))
+            anew.append(_place(stream, each_ns + 40_000, symbol, side, lots))
+    return anew
 
 
 def _behind(stream: random.Random) -> int:

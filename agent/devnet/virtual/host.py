@@ -105,6 +105,7 @@ class Host:
         self.is_forbidden = False
         """The venue refused the key for good: the process does not connect again."""
         self.started: Started | None = None
+        self.log: DyingLog | None = None
         self.stepper: Stepper | None = None
         self._timers: Timers | None = None
         self._connection: _Connection | None = None
@@ -130,9 +131,10 @@ class Host:
         self.started = started = self._program.start(self.disk, self.clock, self._profile, above=self._read_up_to)
         self._witness.on_started()
         self._read_up_to = started.log.sequence
+        self.log = DyingLog(started.log, self._maybe_die)
         self.stepper = Stepper(
             WatchedBrain(started.brain, self._witness),
-            DyingLog(started.log, self._maybe_die),
+            self.log,
             self.clock,
             act=self._act,
             on_broken=self._on_broken,

@@ -188,8 +188,10 @@ class Oracles:
         """Remember the state that a replay has to give."""
         started = self._world.host.started
         self._state_at_death = None
-        if reason == "behind the event's record":
-            self.duties.forget_modes()  # the replay steps it, and nobody hears what comes of it
+        log = self._world.host.log
+        if log is not None and log.unheard is not None:
+            self.doubts.on_event(*log.unheard)  # the replay steps it, and nobody hears what comes of it
+            self.duties.forget_modes()
         is_young = self._world.timeline.now_ns - self._halted_ns < RECORDED_NS
         if reason == "loss of power" and is_young:
             self._halted = False  # nothing has left behind it, so its record need not have been on the disk

@@ -114,11 +114,15 @@ class DyingLog:
     def __init__(self, log: JournalWriter, die: Callable[[str], None]) -> None:
         self._log = log
         self._die = die
+        self.unheard: tuple[Event, Stamp] | None = None
+        """An event whose record was written and whose step may never have been taken: a replay takes it."""
 
     def event(self, event: Event, *, monotonic_ns: int, wall_ns: int) -> int:
         self._die("before the event's record")
         sequence = self._log.event(event, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
+        self.unheard = event, Stamp(sequence, monotonic_ns, wall_ns)
         self._die("behind the event's record")
+        self.unheard = None
         return sequence
 
     def effects(self, effects: tuple[Effect, ...], *, monotonic_ns: int, wall_ns: int) -> None:
