@@ -10,8 +10,9 @@ What mutmut mutates is mutated here, with its exceptions: annotations, docstring
 
 - Functions with decorators are mutated too. mutmut leaves them out since it cannot wrap a property; here nothing is
   wrapped.
-- Left out are texts in a `raise`, in `__repr__` and in `__str__`: no test should hold a wording to the letter. So is the
-  type in a `cast`, which does nothing at run time, and `strict` of `zip`, which compares two lengths that are one.
+- Left out are texts in a `raise`, in `__repr__` and in `__str__`, and all literals with a space in them: no test should
+  hold a wording to the letter. (That there is a text at all is tested: None in its place is a mutant.) So is the type in a
+  `cast`, which does nothing at run time, and `strict` of `zip`, which compares two lengths that are one.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Finder(MutationVisitor):
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.FunctionDef) and node.decorators:
             node = node.with_changes(decorators=())
-        if isinstance(node, cst.BaseString) and self._is_wording():
+        if isinstance(node, cst.BaseString) and (self._is_wording() or " " in self.module.code_for_node(node)):
+            # What an f-string puts into a sentence is as much wording as the sentence.
             return True
         parent = self.around[-1] if self.around else None
         if isinstance(parent, cst.Call) and isinstance(parent.func, cst.Name) and parent.func.value == "cast":

@@ -7,7 +7,8 @@ costs. Then, per mutant, a child puts the mutated code in place and runs those t
 statement, the cheapest first, until one fails. Time is the child's own CPU time, so a busy machine kills no mutant.
 
 A mutant is `killed` when a test fails or the child dies, `timeout` when a test takes ten times as long and a second more,
-`uncovered` when no test runs its statement, and else it has `survived`.
+and else it has `survived`. One whose statement no test runs may have run at import time: it is imported anew under all
+tests, and is `uncovered` if none fails.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TextIO
 
 import pytest
@@ -32,8 +34,9 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from mutation.covering import Coverage  # noqa: E402
-from mutation.swapping import Functions, NotThere  # noqa: E402
+from mutation.swapping import Functions, NotThere, import_anew  # noqa: E402
 
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", "--tb=native")
 KILLED, SURVIVED, ABSENT = 11, 12, 13
 MEMORY = 3 << 30
 """A mutant that collects without end meets its limit here."""
@@ -65,6 +68,7 @@ class Mutating:
 
     def __init__(self, request: dict[str, Any], say: TextIO) -> None:
         self.mutants: list[dict[str, Any]] = request["mutants"]
+        self.paths: list[str] = request["tests"]
         self.jobs: int = request["jobs"]
         self.end_s: float = time.monotonic() + request["seconds"] if request["seconds"] else float("inf")
         self.say = say
@@ -129,12 +133,11 @@ class Mutating:
                 continue
             tests = self.chosen(mutant)
             mutant["tests"] = len(tests)
-            if not tests:
-                mutant["outcome"] = "uncovered"
-                continue
             child = os.fork()
             if child == 0:
-                self.be_mutated(session, items, functions, mutant, tests)
+                if tests:
+                    self.be_mutated(session, items, functions, mutant, tests)
+                self.be_imported(functions, mutant)
             running[child] = (mutant, time.monotonic())
 
     def reap(self, running: dict[int, tuple[dict[str, Any], float]], counts: dict[str, int], begun: float) -> None:
@@ -152,7 +155,8 @@ class Mutating:
             mutant["outcome"] = "timeout" if os.WTERMSIG(status) == signal.SIGPROF else "killed"
         else:
             code = os.WEXITSTATUS(status)
-            mutant["outcome"] = {SURVIVED: "survived", ABSENT: "not there"}.get(code, "killed")
+            alive = "survived" if mutant["tests"] else "uncovered"
+            mutant["outcome"] = {SURVIVED: alive, ABSENT: "not there"}.get(code, "killed")
         counts[mutant["outcome"]] = counts.get(mutant["outcome"], 0) + 1
         done = sum(counts.values())
         if done % 500 == 0:
@@ -187,6 +191,23 @@ class Mutating:
         finally:
             os._exit(code)
 
+    def be_imported(self, functions: Functions, mutant: dict[str, Any]) -> None:
+        """In the child, for what no test runs but an import may: never returns."""
+        code = KILLED
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            signal.setitimer(signal.ITIMER_PROF, 10 + 3 * sum(self.cost_s))
+            try:
+                import_anew(ROOT, mutant["path"], functions.mutated(mutant))
+            except NotThere:
+                os._exit(ABSENT)
+            left_out = [word for test in self.red for word in ("--deselect", test)]
+            plugin: Any = SimpleNamespace(pytest_collection=lambda: settings.load_profile("mutation"))
+            if pytest.main([*OPTIONS, "-x", *left_out, *self.paths], plugins=[plugin]) == pytest.ExitCode.OK:
+                code = SURVIVED
+        finally:
+            os._exit(code)
+
 
 def main() -> int:
     path = Path(sys.argv[1])
@@ -194,8 +215,7 @@ def main() -> int:
     say = os.fdopen(os.dup(2), "w")
     plugin = Mutating(request, say)
     os.chdir(ROOT)
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", "--tb=native"]
-    status = pytest.main([*options, *request["tests"]], plugins=[plugin])
+    status = pytest.main([*OPTIONS, *request["tests"]], plugins=[plugin])
     answer = {"mutants": plugin.mutants, "red": plugin.red, "tests": plugin.tests}
     path.with_suffix(".answer.json").write_text(json.dumps(answer))
     return 0 if status in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else int(status)
