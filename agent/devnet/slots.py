@@ -30,9 +30,10 @@ from agent.devnet.identities import Identities
 from agent.devnet.relay import Relay
 from agent.devnet.settling import end_block
 from agent.engine.booking import Books
+from agent.engine.bundle_drops import BundleDrops
 from agent.engine.candidate import Appraiser
 from agent.engine.chain_facts import of_world, read_facts
-from agent.engine.chain_guard import PATIENT_MS, chain_guard
+from agent.engine.chain_guard import GUARD_FOLDER, PATIENT_MS, chain_guard
 from agent.engine.chain_hunt import ChainHunt, next_env
 from agent.engine.chain_view import ChainView
 from agent.engine.executor import Executor
@@ -139,6 +140,7 @@ async def run_slots(
             relays=[client],
             chain_id=ground.chain_id,
             settings=settings,
+            drops=BundleDrops(asked.folder / GUARD_FOLDER),
         )
 
         async def facts(header: Header) -> ChainFacts:

@@ -23,6 +23,8 @@ from agent.ports.clock import Clock
 from agent.ports.processes import Figures, Guard
 
 BEAT_S = 0.05
+GUARD_FOLDER = "guard"
+"""Of a run: the guard's own."""
 PATIENT_MS = 10_000
 """For worlds whose blocks wait for the agent, on machines that may be busy with other things."""
 GIVE_UP_S = 2
@@ -127,7 +129,7 @@ async def chain_guard(
     no good-bye was said, so the guard latches and stops what is left, this process where it stays.
     """
     ears = ChainGuard(journal, clock)
-    plan = GuardPlan(folder=folder / "guard", beat_deadline_ms=beat_deadline_ms, give_up_s=GIVE_UP_S)
+    plan = GuardPlan(folder=folder / GUARD_FOLDER, beat_deadline_ms=beat_deadline_ms, give_up_s=GIVE_UP_S)
     build = hashlib.blake2b(code_hash(), digest_size=16).digest()
     async with guarded(
         plan,

@@ -17,7 +17,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import msgspec
 
 import agent
 from agent.engine import guard_wire as wire
+from agent.engine.bundle_drops import DROPS_FILE
 from agent.engine.guard_link import GuardLink, check_latch, connect
 from agent.errors import SetupError
 from agent.eth.hexes import address_text, to_data
@@ -46,6 +47,8 @@ HALT_CALLDATA = bytes.fromhex("5ed7ca5b")
 """`halt()` of the executor."""
 HALT_GAS = 60_000
 HALT_NONCES = 3
+BURN_GAS = 21_000
+BURNED_NONCES = 64
 HALT_TIERS = ((20, 2_000_000_000), (60, 10_000_000_000), (200, 50_000_000_000))
 """Of each tier: how many times the present base fee it pays at most, and the tip in wei. The dearer replace the others."""
 
@@ -79,6 +82,10 @@ class GuardedChain(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...]
     executor: Address
     halts: dict[str, Any]
+    burns: dict[str, Any] | None = None
+    """Of the operators' nonces, signed ahead (see `sign_burns`)."""
+    relays: tuple[str, ...] = ()
+    """Where bundles may wait: the guard withdraws them there by what `BundleDrops` wrote into its folder."""
 
     def __repr__(self) -> str:
         return f"GuardedChain({address_text(self.executor)})"
@@ -236,6 +243,11 @@ def write_configuration(plan: GuardPlan) -> Path:
             "executor": to_data(chain.executor),
             "halts_file": "halts.json",
         }
+        if chain.burns is not None:
+            _write_private(plan.folder / "burns.json", json.dumps(chain.burns))
+            content["chain"]["burns_file"] = "burns.json"
+        if chain.relays:
+            content["chain"] |= {"drops_file": DROPS_FILE, "relays": list(chain.relays)}
     _write_private(plan.folder / BUTTON_TOKEN, secrets.token_urlsafe(32))
     content["button"] = {"token_file": BUTTON_TOKEN}
     path = plan.folder / "guard.json"
@@ -277,6 +289,48 @@ def sign_halts(
                 for nonce in range(first_nonce, first_nonce + HALT_NONCES)
             ]
             for times, tip_wei in HALT_TIERS
+        ],
+    }
+
+
+def sign_burns(
+    operators: Sequence[Signer], *, chain_id: int, nonces: Sequence[int], base_fee_wei: int
+) -> dict[str, Any]:
+    """An empty transaction to itself for each of an operator's next nonces: what makes a pending bundle void.
+
+    For throw-away operators of a devnet; for others `python -m agent.guard.signing` does the same.
+    """
+    base = max(base_fee_wei, 1)
+
+    def burn(operator: Signer, nonce: int, times: int, tip_wei: int) -> str:
+        return to_data(
+            sign_dynamic_fee(
+                operator,
+                chain_id=chain_id,
+                nonce=nonce,
+                max_priority_fee_wei=tip_wei,
+                max_fee_wei=times * base + tip_wei,
+                gas=BURN_GAS,
+                to=operator.address,
+                value_wei=0,
+                data=b"",
+            ).raw
+        )
+
+    return {
+        "schema": "mev-agent/burns/1",
+        "chain_id": chain_id,
+        "max_fee_wei": str(HALT_TIERS[0][0] * base + HALT_TIERS[0][1]),
+        "operators": [
+            {
+                "address": to_data(operator.address),
+                "first_nonce": first,
+                "tiers": [
+                    [burn(operator, nonce, times, tip_wei) for nonce in range(first, first + BURNED_NONCES)]
+                    for times, tip_wei in HALT_TIERS
+                ],
+            }
+            for operator, first in zip(operators, nonces, strict=True)
         ],
     }
 

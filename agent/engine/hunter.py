@@ -29,6 +29,7 @@ from agent.core.events.control import HaltAsked
 from agent.core.step import Core
 from agent.dex.pool import StateName
 from agent.dex.pool_set import PoolSet
+from agent.engine.bundle_drops import BundleDrops
 from agent.engine.candidate import Appraiser, Candidate
 from agent.engine.deciding import Decisions
 from agent.engine.execution import Seat
@@ -77,6 +78,7 @@ class Hunter:
         chain_id: int,
         settings: HuntSettings,
         size: Callable[[Route], Sized | None] = best_size,
+        drops: BundleDrops | None = None,
     ) -> None:
         """`size` gives the most profitable input of a route: the fast one on a chain, the finest where time stands."""
         self._decisions = Decisions(core, journal, clock, on_broken=self._on_broken)
@@ -93,7 +95,9 @@ class Hunter:
         self._cycles = cycles
         self._screen = screen
         self._size = size
-        self._sender = Sender(operators=operators, relays=relays, chain_id=chain_id, clock=clock, caps=settings.caps)
+        self._sender = Sender(
+            operators=operators, relays=relays, chain_id=chain_id, clock=clock, caps=settings.caps, drops=drops
+        )
         self._nonces = {signer.address: 0 for signer in operators}
         self._ledger = NonceLedger(self._nonces)
         self._settings = settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from agent.engine.bundle_drops import BundleDrops
 from agent.engine.tracked import Tracked
 from agent.errors import OutcomeUnknown, ProtocolError
 from agent.eth.keys import SignedTransaction, Signer, sign_dynamic_fee
@@ -22,13 +23,22 @@ class Sender:
     """Holds the operator keys and the endpoints; decides nothing."""
 
     def __init__(
-        self, *, operators: Sequence[Signer], relays: Sequence[RelayClient], chain_id: int, clock: Clock, caps: LastCaps
+        self,
+        *,
+        operators: Sequence[Signer],
+        relays: Sequence[RelayClient],
+        chain_id: int,
+        clock: Clock,
+        caps: LastCaps,
+        drops: BundleDrops | None = None,
     ) -> None:
+        """`drops` is where the guard finds how to withdraw what is sent; None where nobody else could."""
         self._signers = {signer.address: signer for signer in operators}
         self._relays = tuple(relays)
         self._chain_id = chain_id
         self._clock = clock
         self._last_guard = LastGuard(caps)
+        self._drops = drops
 
     def prepare(
         self, one: Tracked, call: Call, claim: Claim, env: BlockEnv, replaced: Tracked | None
@@ -80,6 +90,8 @@ class Sender:
     async def send(self, one: Tracked) -> None:
         """To every endpoint at once; what each answered is kept."""
         assert one.bundle is not None
+        if self._drops is not None:
+            self._drops.note(one.bundle, self._relays)
         answers = await send_everywhere(self._relays, one.bundle)
         one.replies = {
             name: answer.outcome if isinstance(answer, Reply) else Outcome.REFUSED_INVALID

@@ -57,6 +57,13 @@ class ChainClient:
             base_fee_wei=_quantity(base_fee),
         )
 
+    def nonce(self, address: str) -> int:
+        """The next nonce of an account, by the latest block."""
+        return _quantity(self._call("eth_getTransactionCount", [address, "latest"]))
+
+    def block_number(self) -> int:
+        return _quantity(self._call("eth_blockNumber", []))
+
     def balance_wei(self, address: str) -> int:
         return _quantity(self._call("eth_getBalance", [address, "latest"]))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from agent.guard import halts
-from agent.guard.chain_client import ChainClient
+from agent.guard import burns, halts
+from agent.guard.chain_client import ChainClient, ChainHead
 from agent.guard.configuration import ChainPart
 from agent.guard.peer import PeerFault
 
@@ -38,7 +38,8 @@ class ChainHealth(threading.Thread):
                 if client.guardian(self._chain.executor) != signed.guardian or signed.executor != self._chain.executor:
                     why = "they are not by the executor's guardian"
                 else:
-                    why = halts.why_stale(signed, client.head(signed.guardian))
+                    head = client.head(signed.guardian)
+                    why = halts.why_stale(signed, head) or self._why_burns(client, head)
             except PeerFault as fault:
                 why = str(fault)
                 continue
@@ -46,7 +47,19 @@ class ChainHealth(threading.Thread):
                 why = f"unreadable answer: {type(fault).__name__}"
                 continue
             break
-        self.why_unready = f"halting transactions: {why}" if why else ""
+        self.why_unready = why if why.startswith("nonce burns") else f"halting transactions: {why}" if why else ""
+
+    def _why_burns(self, client: ChainClient, head: ChainHead) -> str:
+        path = self._chain.burns_file
+        if path is None:
+            return ""
+        try:
+            signed = burns.load(path)
+        except (OSError, ValueError) as error:
+            return f"the nonce burns cannot be read: {type(error).__name__}"
+        nonces = {operator.address: client.nonce(operator.address) for operator in signed.operators}
+        why = burns.why_stale(signed, chain_id=head.chain_id, base_fee_wei=head.base_fee_wei, nonces=nonces)
+        return f"nonce burns: {why}" if why else ""
 
     def tiers(self) -> tuple[tuple[str, ...], ...]:
         """What to send; empty where the file cannot be read."""

@@ -38,13 +38,21 @@ class VenuePart(NamedTuple):
 
 
 class ChainPart(NamedTuple):
-    """The chain. `halts_file` holds the transactions that were signed ahead; only the signing step opens the keystore."""
+    """The chain. The files hold what was signed ahead; only the signing step opens keystores.
+
+    `burns_file` None: no nonce is burned. `drops_file` None: no bundle is withdrawn.
+    """
 
     nodes: tuple[str, ...]
     executor: str
     halts_file: Path
     guardian_keystore: Path | None = None
     guardian_password_file: Path | None = None
+    burns_file: Path | None = None
+    operator_keystores: tuple[Path, ...] = ()
+    operator_password_file: Path | None = None
+    drops_file: Path | None = None
+    relays: tuple[str, ...] = ()
 
 
 class ButtonPart(NamedTuple):
@@ -188,7 +196,21 @@ def _chain(table: _Table, base: Path) -> ChainPart:
     keystore, password_file = (table.take(key, str, "") for key in ("guardian_keystore", "guardian_password_file"))
     if bool(keystore) != bool(password_file):
         raise ConfigurationFault("chain.guardian_keystore and chain.guardian_password_file belong together")
+    burns, drops, password = (
+        table.take(key, str, "") for key in ("burns_file", "drops_file", "operator_password_file")
+    )
+    keystores = table.texts("operator_keystores")
+    relays = tuple(_address(url, "chain.relays") for url in table.texts("relays"))
+    if bool(keystores) != bool(password) or (keystores and not burns):
+        raise ConfigurationFault("chain.operator_keystores, operator_password_file and burns_file belong together")
+    if bool(drops) != bool(relays):
+        raise ConfigurationFault("chain.drops_file and chain.relays belong together")
     return ChainPart(
+        burns_file=base / burns if burns else None,
+        operator_keystores=tuple(base / name for name in keystores),
+        operator_password_file=base / password if password else None,
+        drops_file=base / drops if drops else None,
+        relays=relays,
         nodes=nodes,
         executor=executor,
         halts_file=base / table.take("halts_file", str, "halts.json"),

@@ -10,11 +10,14 @@ import json
 import sys
 import threading
 import time
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from agent.guard import latch
+from agent.guard.burns import load as load_burns
 from agent.guard.chain_health import ChainHealth
+from agent.guard.chain_rungs import BurnNonces, DropBundles, HaltExecutor
 from agent.guard.configuration import Configuration
 from agent.guard.deadman import Deadman
 from agent.guard.folder import Arming, Folder
@@ -23,7 +26,7 @@ from agent.guard.link import AgentLink
 from agent.guard.peer import PeerFault
 from agent.guard.protocol import IS_ARMED, IS_LATCHED, MUST_REDUCE, Bye, ProtocolFault
 from agent.guard.reader import Account, Reader
-from agent.guard.rungs import EndProcess, HaltExecutor, Revoke, Sweep
+from agent.guard.rungs import EndProcess, Revoke, Sweep
 from agent.guard.target import Target, find
 from agent.guard.truth import Truth
 from agent.guard.venue_client import VenueClient
@@ -306,6 +309,10 @@ class Guard:
         if chain is not None:
             health = self._chain or ChainHealth(chain)
             rungs.append(HaltExecutor(chain.nodes, chain.executor, health.tiers))
+            if chain.burns_file is not None:
+                rungs.append(BurnNonces(chain.nodes, partial(load_burns, chain.burns_file)))
+            if chain.drops_file is not None:
+                rungs.append(DropBundles(chain.nodes, chain.relays, chain.drops_file))
         return Ladder(rungs)
 
     def rungs(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The rungs: revoke the agent's key, sweep its orders, end its process, halt its executor."""
+"""The rungs at the venue and at the process: revoke the agent's key, sweep its orders, end it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from agent.guard.chain_client import ChainClient
 from agent.guard.peer import PeerFault
 from agent.guard.target import Target
 from agent.guard.venue_client import Venue, VenueClient
@@ -97,43 +96,3 @@ class EndProcess:
 
     def is_confirmed(self) -> bool:
         return self._target.is_gone
-
-
-class HaltExecutor:
-    """Hands the halting transactions, signed ahead, to every node; confirmed when a node reads the executor halted."""
-
-    name = "executor"
-
-    def __init__(self, nodes: Sequence[str], executor: str, tiers: Callable[[], Sequence[Sequence[str]]]) -> None:
-        self._clients = [ChainClient(url) for url in nodes]
-        self._executor = executor
-        self._tiers = tiers
-
-    def act(self, attempt: int) -> None:
-        tiers = self._tiers()
-        if not tiers:
-            raise PeerFault("no halting transaction was signed ahead")
-        fault: PeerFault | None = None
-        is_taken = False
-        for client in self._clients:
-            for transaction in tiers[min(attempt, len(tiers)) - 1]:
-                try:
-                    client.send_raw(transaction)
-                    is_taken = True
-                except PeerFault as error:
-                    # Of several nonces only one fits, and refusing the others is right.
-                    fault = error
-        if fault is not None and not is_taken:
-            raise fault
-
-    def is_confirmed(self) -> bool:
-        fault: PeerFault | None = None
-        for client in self._clients:
-            try:
-                if client.is_halted(self._executor):
-                    return True
-            except PeerFault as error:
-                fault = error
-        if fault is not None:
-            raise fault
-        return False

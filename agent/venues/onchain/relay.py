@@ -123,7 +123,15 @@ class RelayClient:
         """
         if not is_uuid4(replacement_uuid):
             raise ValueError(f"not a replacement id: {replacement_uuid[:40]!r}")
+        request = self.withdrawal(replacement_uuid, sequence=sequence)
         _remember(self._withdrawn, replacement_uuid, None, REMEMBERED_IDS)
+        reply = await self._answer(request)
+        if reply.reply_class is ReplyClass.SUCCESS:
+            return msgspec.structs.replace(reply, outcome=Outcome.CANCEL_REQUESTED)
+        return reply
+
+    def withdrawal(self, replacement_uuid: str, *, sequence: int) -> SignedBody:
+        """The signed request that withdraws an id, not sent: whoever holds it can, and nothing else."""
         dialect = self.endpoint.dialect
         if dialect.cancel is Cancel.METHOD:
             body = request_body("eth_cancelBundle", [{"replacementUuid": replacement_uuid}])
@@ -132,10 +140,7 @@ class RelayClient:
             if dialect.sequence_field is not None:
                 params[dialect.sequence_field] = max(sequence, self._sequences.get(replacement_uuid, 0) + 1)
             body = request_body("eth_sendBundle", [params])
-        reply = await self._answer(sign_body(self.identity, body))
-        if reply.reply_class is ReplyClass.SUCCESS:
-            return msgspec.structs.replace(reply, outcome=Outcome.CANCEL_REQUESTED)
-        return reply
+        return sign_body(self.identity, body)
 
     async def call_bundle(
         self, bundle: Bundle, *, state_block_number: int | None = None, timestamp_s: int | None = None
