@@ -25,8 +25,13 @@ def with_limits(**limits: int) -> Profile:
     return msgspec.structs.replace(STANDARD, **limits)
 
 
+MADE: list[Breakers] = []
+"""Those of the test that runs: at its end each must come back from a snapshot as it is."""
+
+
 def breakers(profile: Profile = STANDARD) -> Breakers:
-    return Breakers(profile=profile)
+    MADE.append(Breakers(profile=profile))
+    return MADE[-1]
 
 
 def see_nav(
@@ -35,15 +40,25 @@ def see_nav(
     """An event at a time, after which the account is worth that much."""
     now = stamp(at_ns, monotonic_ns)
     valuation = Valuation(nav_atoms, ("X-Q",) if is_stale else ())
-    return (*held.on_time(now), *held.on_nav(valuation, now))
+    return readable((*held.on_time(now), *held.on_nav(valuation, now)))
+
+
+def readable(effects: tuple[ControlEffect, ...]) -> tuple[ControlEffect, ...]:
+    """The effects, each of which the journal gives back as it was, and none of which is without words for a person."""
+    for effect in effects:
+        assert msgspec.json.decode(msgspec.json.encode(effect), type=type(effect)) == effect
+        assert not isinstance(effect, Alarm | ModeChanged) or effect.detail
+    return effects
 
 
 def modes(effects: tuple[ControlEffect, ...]) -> list[str]:
     """The modes an event led to, a symbol before its own."""
+    readable(effects)
     return [f"{effect.symbol} {effect.mode}".strip() for effect in effects if isinstance(effect, ModeChanged)]
 
 
 def alarms(effects: tuple[ControlEffect, ...]) -> list[tuple[str, str]]:
+    readable(effects)
     return [(effect.code, effect.subject) for effect in effects if isinstance(effect, Alarm)]
 
 
