@@ -135,7 +135,8 @@ class TestDrawdown:
         fund, day = Drawdown(), 7
         navs = [
             (1_000, 0, False), (950, 1, False), (900, 2, True), (900, 3, False), (899, 4, False),
-            (925, 5, False), (925, 5 + RECOVERY_NS - 1, False), (925, 5 + RECOVERY_NS, True), (1_000, 6 + RECOVERY_NS, False),
+            (925, 5, False), (925, 5 + RECOVERY_NS - 1, False), (925, 5 + RECOVERY_NS, True),
+            (1_000, 6 + RECOVERY_NS, False),
             (800, 7 + RECOVERY_NS, True), (700, 8 + RECOVERY_NS, False), (1_000, 9 + RECOVERY_NS, False),
         ]  # fmt: skip
         assert [fund.on_nav(nav, True, self.LIMIT, day, at_ns) for nav, at_ns, _ in navs] == [one for _, _, one in navs]

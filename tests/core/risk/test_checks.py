@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.core.codes import Code
 from agent.core.instruments import OrderType, Side, TradingStatus
 from agent.core.risk.check_view import CheckView
-from agent.core.risk.checks import check, warning
+from agent.core.risk.checks import check, reason, warning
 from agent.core.risk.modes import ACTIVE, HALTED, KILLED, LIMIT_ONLY, PAUSED, REDUCE_ONLY, sized
 from agent.core.risk.profiles import PROFILES, Profile
 from tests.core.risk.views import INSTRUMENT, NOW_NS, PASSING, a_book, a_stale_book, changed
@@ -62,7 +62,11 @@ BREAKS: list[tuple[Code, dict[str, Any]]] = [
 
 
 def code(view: CheckView) -> Code | None:
+    """The verdict, which is the same by the short way and row by row, and never without words."""
     refusal = check(view)
+    if type(view.order.lots) is type(view.order.price_ticks) is int:
+        assert reason(view, view.exposure()) == refusal
+    assert refusal is None or (isinstance(refusal[1], str) and refusal[1])
     return None if refusal is None else refusal[0]
 
 
@@ -487,8 +491,8 @@ class TestReducing:
 
     def test_it_passes_every_limit(self) -> None:
         broken: dict[str, Any] = {}
-        for reason, changes in BREAKS:
-            if reason in LIMITS and "reserved_buy_lots" not in changes:
+        for broken_code, changes in BREAKS:
+            if broken_code in LIMITS and "reserved_buy_lots" not in changes:
                 broken |= changes
         assert code(changed(REDUCING, **broken)) is None
         assert code(changed(REDUCING, **broken, lots=61)) in LIMITS
