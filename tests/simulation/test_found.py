@@ -246,3 +246,26 @@ def test_what_a_fence_has_passed_needs_no_other() -> None:
     late = orders.timer("unknown:" + names[1], stamp(7, at_s=31))
     assert late.symbol_halts, "it is told all the same"
     assert not any(isinstance(effect, CancelAll) for effect in late.effects)
+
+
+def test_a_fill_that_came_before_the_first_statement_is_counted_once() -> None:
+    desk = OrderDesk(desk_settings(PROFILE), Standing(needs_guard=False))
+    fill = events.Fill(
+        exec_seq=1, symbol=BTC.symbol, client_order_id="x", order_id="v", trade_id="t1", side=Side.BUY, lots=5,
+        price_ticks=600_000, is_maker=False, fee=7, fee_currency="USDC", cum_lots=5, leaves_lots=0, epoch=1,
+    )  # fmt: skip
+
+    def account(as_of: int, atoms: int) -> events.AccountSnapshot:
+        return events.AccountSnapshot(
+            as_of_exec_seq=as_of, balances=(events.Balance("USDC", atoms),), positions=(),
+            asked=events.Asked(seq=1, is_socket=True, epoch=1), epoch=1,
+        )  # fmt: skip
+
+    spent = BTC.notional_atoms(5, 600_000) + 7
+    desk.step(InstrumentDefined(BTC), stamp(1))
+    desk.step(events.SessionUp(epoch=1, last_exec_seq=0, orders_per_s=9, cancels_per_s=9, max_open=9), stamp(2))
+    desk.step(account(1, 10**12 - spent), stamp(3))  # tells of an execution that has not come yet
+    desk.step(fill, stamp(4))
+    desk.step(account(0, 10**12), stamp(5))  # was written before it
+    desk.step(account(1, 10**12 - spent), stamp(6))
+    assert desk.state.accounts.cash["USDC"] == 10**12 - spent

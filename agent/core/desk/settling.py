@@ -67,15 +67,19 @@ class Settling:
     def open(self, snapshot: AccountSnapshot, stamp: Stamp, out: Outcome) -> None:
         """Take the venue's first statement as what was there before us. Positions it names are a person's to adopt.
 
-        It is no flow of the day: the value it leads to is what the day and the fund begin with.
+        It is no flow of the day: the value it leads to is what the day and the fund begin with. Only a statement of the
+        moment at which our executions stand tells what was there before the first of them, which are in the books already.
         """
+        if snapshot.as_of_exec_seq != self._orders.state.cursor:
+            return  # the session asks again
         self._state.is_opened = True
         for balance in snapshot.balances:
-            if balance.atoms:
+            before_us_atoms = balance.atoms - self._state.accounts.cash.get(balance.currency, 0)
+            if before_us_atoms:
                 flow = Flow(
                     kind="deposit",
                     currency=balance.currency,
-                    atoms=balance.atoms,
+                    atoms=before_us_atoms,
                     flow_id=f"opening:{balance.currency}",
                 )
                 self._state.accounts.on_flow(flow, stamp.monotonic_ns)
