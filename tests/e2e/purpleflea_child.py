@@ -65,6 +65,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     has_cod: bool = True
     is_power: bool = False
     segment_bytes: int = 1 << 20
+    sync_ms: int = 100
     crash_point: str = ""
     crash_at: int = 1
     sync_fails_at: int = 0
@@ -150,7 +151,7 @@ async def trade(plan: Plan) -> Ended:
             durability=Durability.POWER if plan.is_power else Durability.PROCESS,
             segment_bytes=plan.segment_bytes,
             free_bytes_min=1 << 20,
-            sync_every_ns=(10 if plan.is_power else 100) * MILLISECOND_NS,
+            sync_every_ns=(10 if plan.is_power else plan.sync_ms) * MILLISECOND_NS,
             unsynced_max_ns=250 * MILLISECOND_NS,
         ),
     )

@@ -140,7 +140,7 @@ async def test_a_full_disk_stops_new_orders_first_and_the_run_then(
     tmp_path: Path, is_power: bool, small_disk: Path
 ) -> None:
     # Half a segment of this size lasts for several syncs and beats: one finds that there is no room, the other hears it.
-    async with trading(small_disk, is_power=is_power, segment_bytes=1 << 22) as (stage, child):
+    async with trading(small_disk, is_power=is_power, segment_bytes=1 << 20, sync_ms=10) as (stage, child):
         filler = small_disk / "filler"
         with filler.open("wb") as file:
             try:
