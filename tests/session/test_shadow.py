@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from agent.chain.connect import header_at
 from agent.chain.head_chain import Extend, Rollback
 from agent.chain.pools import differing
 from agent.chain.rpc import HttpRpc
+from agent.core.codes import Code
 from agent.core.limits import RiskLimits
 from agent.devnet.mainnet import WETH
 from agent.devnet.slice.flow import SliceFlow
@@ -20,6 +22,7 @@ from agent.devnet.slice_run import SliceWorld
 from agent.engine.chain_guard import ChainGuard
 from agent.engine.live import HeadSimulator, Shadow, ShadowRun, run_shadow
 from agent.engine.settings import HuntSettings
+from agent.eth.units import SLOT_S
 from agent.journal.records import Run
 from agent.journal.writer import JournalWriter
 from agent.ports.clock import SystemClock
@@ -145,6 +148,52 @@ async def test_a_watch_that_is_stopped_still_tells_what_it_saw(
     unsent = [one for one in result.opportunities if one.code == "D_NOTHING_SENT"]
     assert {one.kind for one in unsent} == {"head", "backrun"}
     assert result.funnel["sent"] == 0 and result.mismatches == []
+
+
+class SetClock:
+    """The machine's monotonic clock, and a wall clock that somebody sets."""
+
+    def __init__(self) -> None:
+        self._ahead_ns = 0
+
+    def set_to(self, timestamp_s: int) -> None:
+        self._ahead_ns = timestamp_s * 10**9 - self.monotonic_ns()
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        return self.monotonic_ns() + self._ahead_ns
+
+
+async def test_a_wall_clock_that_is_set_lets_nothing_out_until_a_head_agrees(
+    world: SliceWorld, flow: SliceFlow, tmp_path: Path
+) -> None:
+    closed: asyncio.Queue[str] = asyncio.Queue()
+    rpc = HttpRpc(world.front.rpc_url)
+    first = await header_at(rpc, None)
+    await rpc.close()
+    clock = SetClock()
+    clock.set_to(first.timestamp + 2)
+    asked = replace(_asked(world.front.ws_url, tmp_path), close_after_s=1.0, blocks=3)
+    watching = asyncio.create_task(
+        run_shadow(asked, clock, lambda line: closed.put_nowait(line) if "would have been sent" in line else None)
+    )
+    async with asyncio.timeout(60):
+        await closed.get()
+        clock.set_to(first.timestamp + 3_600)
+        await flow.slot()
+        await closed.get()
+        clock.set_to(first.timestamp + 2 * SLOT_S + 2)
+        await flow.slot()
+        result, _ = await watching
+    codes = {
+        block: {one.code for one in result.opportunities if one.block == first.number + block and one.code}
+        for block in (1, 2, 3)
+    }
+    assert Code.NOTHING_SENT in codes[1] and Code.NOTHING_SENT in codes[3]
+    assert Code.NOTHING_SENT not in codes[2] and Code.REDUCE_ONLY in codes[2]
+    assert sum("CLOCK_STEP" in warning for warning in result.warnings) == 2
 
 
 async def test_a_node_that_goes_away_and_comes_back_is_watched_again(

@@ -78,7 +78,7 @@ class LastGuard:
         self._sent_ns: deque[int] = deque()
         """Monotonic times of the last second's orders, oldest first."""
         self._touches: dict[str, tuple[int, int]] = {}
-        """Best bid and ask as last seen, in ticks; both are set."""
+        """Best bid and ask that the last order met, in ticks; both are set."""
 
     def passes(self, effect: OrderEffect, now_ns: int) -> bool:
         """Whether it may leave; an order that may counts as sent. `now_ns` is the monotonic clock's."""
@@ -102,14 +102,13 @@ class LastGuard:
             sent_ns.popleft()
         if len(sent_ns) >= caps.max_orders_per_s:
             return Refused(Cap.RATE, f"more than {caps.max_orders_per_s} orders in a second")
+        market: Market | None
         if type(effect) is Place:
-            market, lots, is_reduce_only = (
-                self._markets.by_symbol.get(effect.symbol),
-                effect.lots,
-                effect.is_reduce_only,
-            )
+            market, lots = self._markets.by_symbol.get(effect.symbol), effect.lots
+            is_reduce_only = effect.is_reduce_only
         else:
-            market, lots, is_reduce_only = self._market_of(effect.client_order_id), effect.total_lots, False  # type: ignore[union-attr] # the other kind
+            market, lots = self._market_of(effect.client_order_id), effect.total_lots  # type: ignore[union-attr] # the other kind
+            is_reduce_only = False
         if market is None:
             return Refused(Cap.NO_MARKET, "its instrument was never defined")
         instrument, price_ticks = market.instrument, effect.price_ticks
