@@ -26,6 +26,7 @@ from agent.core.events.control import HaltAsked
 from agent.core.limits import RiskLimits
 from agent.core.risk.breakers.aggregate import Breakers
 from agent.core.step import Core
+from tests.core.kept import effects_as_kept
 
 HEAD = HeadSeen(number=100, block_hash="0xaa", parent_hash="0x99", timestamp_s=86_400 * 20_000, next_base_fee_wei=10)
 FOUND = OpportunityFound(
@@ -81,10 +82,14 @@ class Chain:
     """The core of a chain alone; what it decides of bundles hangs on no stamp."""
 
     def __init__(self, limits: RiskLimits) -> None:
+        self.limits = limits
         self.core = Core(limits)
 
     def step(self, event: Event) -> tuple[object, ...]:
-        return self.core.step(event, Stamp(0, 0, 0))
+        effects = self.core.step(event, Stamp(0, 0, 0))
+        effects_as_kept(effects)
+        assert Core(self.limits, state=self.core.state()).state() == self.core.state()
+        return effects
 
     @property
     def is_halted(self) -> bool:
@@ -174,7 +179,7 @@ def test_after_a_reorg_the_same_cycle_is_new_on_the_sibling_head() -> None:
         ({"is_success": False}, Code.REVERTS),
         ({"executed_amount": 999}, Code.SIM_MISMATCH),
         ({"executed_amount": 1_001}, Code.SIM_MISMATCH),
-        ({"verdict": "D_TOKEN_TAXED", "is_success": False}, Code.TOKEN_TAXED),
+        ({"verdict": "D_TOKEN_TAXED", "verdict_detail": "a tenth", "is_success": False}, Code.TOKEN_TAXED),
         ({"value_wei": None}, Code.NO_PRICE),
         ({"value_wei": 100}, Code.BELOW_GAS),
         ({"bid_wei": 801}, Code.BELOW_MIN_NET),

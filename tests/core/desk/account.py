@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import msgspec
+
 from agent.core.desk.desk import OrderDesk
 from agent.core.desk.settings import DeskSettings
 from agent.core.effects import Effect
@@ -26,7 +28,8 @@ from agent.core.events.orders import (
 from agent.core.instruments import Instrument, OrderType, Side, Step
 from agent.core.risk.check_view import AccountLimits
 from agent.core.risk.profiles import STANDARD
-from agent.core.step import Core
+from agent.core.step import Core, CoreState
+from tests.core.kept import effects_as_kept
 
 MILLISECOND_NS = 1_000_000
 SECOND_NS = 1_000_000_000
@@ -80,6 +83,8 @@ class Played:
         self.now_ns += 1_000
         stamp = Stamp(self.seq, self.now_ns, START_NS + self.now_ns)
         effects = self.core.step(event, stamp)
+        effects_as_kept(effects)
+        msgspec.json.decode(self.core.state(), type=CoreState)
         self.log.append((event, stamp, effects))
         if isinstance(event, BookSnapshot | Fill):
             self.decided_seq = self.seq

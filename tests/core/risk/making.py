@@ -11,6 +11,7 @@ from agent.core.events.market import BookSnapshot, Level
 from agent.core.market import Book
 from agent.core.risk.breakers import Breakers
 from agent.core.risk.profiles import STANDARD, Profile
+from tests.core.kept import effects_as_kept
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
@@ -44,10 +45,7 @@ def see_nav(
 
 
 def readable(effects: tuple[ControlEffect, ...]) -> tuple[ControlEffect, ...]:
-    """The effects, each of which the journal gives back as it was, and none of which is without words for a person."""
-    for effect in effects:
-        assert msgspec.json.decode(msgspec.json.encode(effect), type=type(effect)) == effect
-        assert not isinstance(effect, Alarm | ModeChanged) or effect.detail
+    effects_as_kept(effects)
     return effects
 
 
