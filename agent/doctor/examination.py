@@ -26,6 +26,7 @@ def examine(files: Sequence[Path], overrides: Sequence[str]) -> Answer:
         partial(machine.protocol_contracts, REPOSITORY),
         machine.executor,
         machine.ports,
+        machine.network_cut,
     ]
     rows = [row for check in checks for row in run(check)]
     settings, row = configuration(files, overrides)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from agent.doctor.rows import Row, fail, ok, warn
 from agent.errors import AgentError
+from agent.guard.network import Cutter
 
 NODE_MAJOR_MIN = 20
 DISK_WARN_BYTES = 2 * 1024**3
@@ -61,6 +62,19 @@ def backends() -> Iterator[Row]:
 
     if keccak256(b"").hex() != "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470":
         yield fail("keccak", "gives wrong digests", "reinstall safe-pysha3: remove .venv and run `make setup`")
+
+
+def network_cut() -> Iterator[Row]:
+    """Whether a guard of this user can destroy an agent's connections, tried on one of our own."""
+    why_not = Cutter().why_not
+    if why_not:
+        yield warn(
+            "network cut",
+            f"{why_not}; a halt revokes, cancels and kills, and bytes that the kernel holds may still leave",
+            "give the guard CAP_NET_ADMIN (systemd: AmbientCapabilities=CAP_NET_ADMIN), as docs/how-to/stop-it.md says",
+        )
+    else:
+        yield ok("network cut", "the guard can destroy an agent's connections")
 
 
 def node() -> Iterator[Row]:

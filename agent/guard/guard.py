@@ -23,10 +23,11 @@ from agent.guard.deadman import Deadman
 from agent.guard.folder import Arming, Folder
 from agent.guard.ladder import Ladder, Rung
 from agent.guard.link import AgentLink
+from agent.guard.network import Cutter
 from agent.guard.peer import PeerFault
 from agent.guard.protocol import IS_ARMED, IS_LATCHED, MUST_REDUCE, Bye, ProtocolFault
 from agent.guard.reader import Account, Reader
-from agent.guard.rungs import EndProcess, Revoke, Sweep
+from agent.guard.rungs import CutNetwork, EndProcess, Revoke, Sweep
 from agent.guard.target import Target, find
 from agent.guard.truth import Truth
 from agent.guard.venue_client import VenueClient
@@ -55,6 +56,7 @@ class Guard:
         self._latch_looked_ns = 0
         self._latch_error = ""
         self._button: dict[str, str] | None = None
+        self._cutter = Cutter()
         self._reader: Reader | None = None
         self._deadman: Deadman | None = None
         self._chain: ChainHealth | None = None
@@ -295,6 +297,9 @@ class Guard:
         rungs: list[Rung] = []
         if target is not None:
             rungs.append(EndProcess(target))
+            if not self._cutter.why_not:
+                target.cutter = self._cutter
+                rungs.append(CutNetwork(target, self._cutter))
         if venue is not None:
             revoke = Revoke(venue.venue, venue.agent_key_ids, venue.probe_keys)
             if venue.agent_key_ids:
@@ -369,6 +374,7 @@ class Guard:
             "rungs": self.rungs(),
             "is_verified": bool(self._ladder and self._ladder.is_verified),
             "button": self._button,
+            "network_cut": {"is_possible": not self._cutter.why_not, "why_not": self._cutter.why_not},
             "deadman_armed": self._deadman.times_armed if self._deadman else None,
         }
 

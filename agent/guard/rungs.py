@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from agent.guard.network import Cutter
 from agent.guard.peer import PeerFault
 from agent.guard.target import Target
 from agent.guard.venue_client import Venue, VenueClient
@@ -80,6 +81,28 @@ class Sweep:
         self._first_read_at = now
         self._positions = positions
         return is_same
+
+
+class CutNetwork:
+    """Destroys the connections that the process had; confirmed when the kernel lists none of them."""
+
+    name = "network"
+
+    def __init__(self, target: Target, cutter: Cutter) -> None:
+        self._target = target
+        self._cutter = cutter
+
+    def act(self, attempt: int) -> None:
+        if attempt == 1:
+            self._target.kill()
+        elif self._target.connections:
+            self._cutter.destroy(self._target.connections)
+        if self._target.cut_fault:
+            # Nothing that is repeated mends it, so it is told for good where people look.
+            self._cutter.why_not = f"the agent's connections could not be cut: {self._target.cut_fault}"
+
+    def is_confirmed(self) -> bool:
+        return self._target.is_gone and self._cutter.left(self._target.connections) == 0
 
 
 class EndProcess:

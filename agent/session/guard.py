@@ -206,6 +206,9 @@ def _lines(row: dict[str, Any]) -> list[str]:
             lines.append(
                 f"  agent   run {guard['run']}, process {guard['agent_pid']}, mode {guard['mode']}, last beat {age}"
             )
+        cut = guard["network_cut"]
+        if not cut["is_possible"]:
+            lines.append(f"  network NOT cut by a halt: {cut['why_not']}; bytes that the kernel holds may still leave")
         if guard["button"] is not None:
             button = guard["button"]
             lines.append(f"  button  {button['url'] or 'none: ' + button['problem']}")

@@ -72,7 +72,7 @@ def test_the_executor_is_halted_when_the_agent_dies(world: Web3, tmp_path: Path)
         wait_for(lambda: client.is_halted(to_data(EXECUTOR)), "halted", tell=stage.status)
         print(f"executor halted by a read after {time.monotonic() - trigger:.2f} s, with blocks 1 s apart")
         verified = stage.wait_verified()
-        assert {rung["rung"] for rung in verified["rungs"]} == {"process", "revoke", "sweep", "executor"}
+        assert {rung["rung"] for rung in verified["rungs"]} - {"network"} == {"process", "revoke", "sweep", "executor"}
     finally:
         stage.close()
 

@@ -52,7 +52,7 @@ def test_an_agent_that_fails_is_stopped(set_stage: SetStage, fault: str, trial: 
     verified = stage.wait_verified()
     check_promise(stage, trigger_ns, fault)
     assert agent.wait(1) == -signal.SIGKILL
-    assert {rung["rung"] for rung in verified["rungs"]} == {"process", "revoke", "sweep"}
+    assert {rung["rung"] for rung in verified["rungs"]} - {"network"} == {"process", "revoke", "sweep"}
     assert (stage.guard_folder / "latch").exists()
     assert (
         verified["trip"]["code"]
