@@ -93,3 +93,9 @@ def test_resting_orders_alone_are_what_the_level_allows_less_taking() -> None:
         allowed = Mode(level, is_limit_only=True).allowed
         assert allowed == Allowed(False, rests, ALLOWED[level].reduces, ALLOWED[level].cancels)
         assert all(type(one) is bool for one in msgspec.structs.astuple(allowed))
+
+
+def test_the_venues_least_value_holds_back_no_order_that_reduces() -> None:
+    view = changed(side=Side.SELL, position_lots=10, min_notional_atoms=10**12)
+    assert code(view) is None
+    assert code(changed(view, position_lots=9)) is Code.MIN_NOTIONAL
