@@ -12,7 +12,7 @@ from agent.cli.output import Output
 from agent.requests import SimulateRequest
 
 _RANGE = re.compile(r"(?:(\d{1,18})\.\.)?(\d{1,18})")
-PROFILES = ("swarm", "calm", "network", "venue", "host", "breach", "wire")
+PROFILES = ("swarm", "calm", "network", "venue", "host", "breach", "wire", "crash")
 
 
 class SeedRange(click.ParamType[Any]):
@@ -40,6 +40,7 @@ class SeedRange(click.ParamType[Any]):
         "mev-agent simulate --seeds 0..300",
         "mev-agent simulate --seeds 8731..8732 --profile venue",
         "mev-agent simulate --seeds 200 --planted lost-cancel",
+        "mev-agent simulate --seeds 0..1 --profile crash",
     ),
 )
 @click.option("--seeds", type=SeedRange(), default="0..100", show_default=True, help="One world for each seed.")
@@ -48,14 +49,14 @@ class SeedRange(click.ParamType[Any]):
     type=click.Choice(PROFILES),
     default="swarm",
     show_default=True,
-    help="Which faults; wire: bytes, not events.",
+    help="Which faults; wire: bytes, not events; crash: a death at every named point.",
 )
 @click.option("--planted", default="", metavar="NAME", help="Plant a bug first; stops when it is found.")
 @click.option("--shrink/--no-shrink", default=True, help="Make the first failing world smaller.")
 def command(
     output: Output,
     seeds: tuple[int, int],
-    profile: Literal["swarm", "calm", "network", "venue", "host", "breach", "wire"],
+    profile: Literal["swarm", "calm", "network", "venue", "host", "breach", "wire", "crash"],
     planted: str,
     shrink: bool,
 ) -> int:

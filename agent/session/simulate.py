@@ -13,7 +13,10 @@ from collections import Counter
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
+
 from agent.devnet.virtual.campaign import Campaign, run_seeds, scenario_of
+from agent.devnet.virtual.crash_walk import walk
 from agent.devnet.virtual.oracles import LAWS
 from agent.devnet.virtual.planted import BUGS, planted
 from agent.devnet.virtual.profile import Name
@@ -28,6 +31,7 @@ from agent.requests import Answer, Say, SimulateRequest
 
 NS_PER_HOUR = 3_600 * 10**9
 TOLD_EVERY = 50
+TOLD_DEATHS = 200
 KEPT_STEPS = 40
 
 
@@ -41,6 +45,8 @@ def simulate(request: SimulateRequest, say: Say) -> Answer:
         )
     if request.profile == "wire":
         return _simulate_wire(request, say)
+    if request.profile == "crash":
+        return _walk_crashes(request, say)
     name: Name = request.profile  # type: ignore[assignment] # the command line lets no other word through
     seeds = range(request.first, request.last)
     count = 0
@@ -104,6 +110,51 @@ def _simulate_wire(request: SimulateRequest, say: Say) -> Answer:
     lines = [f"{data['seeds']} worlds of bytes, {steps} steps: {len(failures)} disagreed", f"digest {data['digest']}"]
     lines += [f"  {name:<28} {count}" for name, count in sorted(fired.items())]
     lines += [f"seed {failure['seed']}: {failure['detail']}\n  again: {failure['repeat']}" for failure in failures]
+    return Answer(data=data, text="\n".join(lines), exit_code=1 if failures else 0)
+
+
+def _walk_crashes(request: SimulateRequest, say: Say) -> Answer:
+    """A death at every named point of each seed's world."""
+    failures, points, steps, count, missed = [], Counter[str](), 0, 0, 0
+    with planted(request.planted) if request.planted else contextlib.nullcontext():
+        for stop in walk(range(request.first, request.last), AgentProgram()):
+            crash, outcome = stop.scenario.crash, stop.outcome
+            assert crash is not None
+            count, steps, missed = count + 1, steps + outcome.steps, missed + (not stop.has_struck)
+            points[crash.point] += stop.has_struck
+            if outcome.violation is not None:
+                say(f"seed {outcome.seed}: {outcome.violation.oracle} {outcome.violation.detail[:200]}; {crash}")
+                repeat = f"mev-agent simulate --seeds {outcome.seed}..{outcome.seed + 1} --profile crash"
+                failures.append(
+                    {
+                        "seed": outcome.seed,
+                        "oracle": outcome.violation.oracle,
+                        "detail": outcome.violation.detail,
+                        "durability": stop.scenario.profile.durability,
+                        "crash": msgspec.to_builtins(crash),
+                        "repeat": repeat,
+                    }
+                )
+            elif count % TOLD_DEATHS == 0:
+                say(f"seed {outcome.seed}, {count} deaths")
+    data = {
+        "profile": "crash",
+        "planted": request.planted,
+        "seeds": request.last - request.first,
+        "first": request.first,
+        "deaths": count,
+        "missed": missed,
+        "steps": steps,
+        "points": dict(sorted(points.items())),
+        "failures": failures,
+        "code": code_hash().hex(),
+        "python": platform.python_version(),
+    }
+    lines = [f"{count} deaths at {len(points)} points, {steps} steps: {len(failures)} broke a law"]
+    lines += [f"  {name:<44} {times}" for name, times in sorted(points.items())]
+    for failure in failures:
+        lines += [f"{failure['oracle']}, seed {failure['seed']}, {failure['durability']}: {failure['crash']}"]
+        lines += [f"  {failure['detail']}", f"  again: {failure['repeat']}"]
     return Answer(data=data, text="\n".join(lines), exit_code=1 if failures else 0)
 
 

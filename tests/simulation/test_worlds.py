@@ -16,7 +16,8 @@ from agent.devnet.virtual.faults import FAULTS
 from agent.devnet.virtual.profile import draw
 from agent.devnet.virtual.program import AgentProgram
 from agent.devnet.virtual.randomness import Streams
-from agent.devnet.virtual.world import ACTIVE_NS, World
+from agent.devnet.virtual.scenario import ACTIVE_NS
+from agent.devnet.virtual.world import World
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SEEDS = 300

@@ -12,9 +12,9 @@ from agent.devnet.virtual.faults import BY_NAME
 from agent.devnet.virtual.planted import planted
 from agent.devnet.virtual.profile import Name, draw
 from agent.devnet.virtual.randomness import Streams
-from agent.devnet.virtual.scenario import Outcome, Scenario
+from agent.devnet.virtual.scenario import ACTIVE_NS, Outcome, Scenario
 from agent.devnet.virtual.seams import Program
-from agent.devnet.virtual.world import ACTIVE_NS, World
+from agent.devnet.virtual.world import World
 
 
 class Campaign(msgspec.Struct, kw_only=True):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.devnet.virtual.faults import Faults
@@ -99,16 +100,22 @@ class VirtualMap:
         start, stop, step = where.indices(len(inode.content))
         if step != 1 or stop - start != len(content):
             raise IndexError("mmap slice assignment is wrong size")
+        self._file.passes("before", "store in")
         inode.write(start, content)
+        self._file.passes("behind", "store in")
 
 
 class VirtualFile:
     """An open file."""
 
-    def __init__(self, disk: VirtualDisk, inode: Inode, *, is_writable: bool) -> None:
+    def __init__(self, disk: VirtualDisk, path: Path, inode: Inode, *, is_writable: bool) -> None:
         self._disk = disk
+        self._path = path
         self._inode: Inode | None = inode
         self._is_writable = is_writable
+
+    def passes(self, where: str, call: str) -> None:
+        self._disk.passes(where, call, self._path)
 
     def inode(self) -> Inode:
         if self._inode is None:
@@ -124,6 +131,7 @@ class VirtualFile:
 
     def write_at(self, offset: int, content: bytes) -> None:
         inode = self._writable()
+        self.passes("before", "write to")
         if self._disk.faults.strikes("disk.write_fails"):
             part = self._disk.faults.choose("disk.write_fails", len(content) + 1)
             inode.write(offset, content[:part])
@@ -133,6 +141,7 @@ class VirtualFile:
             inode.write(offset, content[: max(0, len(content) - lacks)])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         inode.write(offset, content)
+        self.passes("behind", "write to")
 
     def map(self) -> MappedBytes:
         self._writable()
@@ -144,17 +153,21 @@ class VirtualFile:
     def sync(self) -> None:
         inode = self._writable()
         self._disk.syncs += 1
+        self.passes("before", "sync of")
         if self._disk.faults.strikes("disk.sync_fails"):
             inode.fail_to_sync(self._disk.stream)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         inode.sync()
+        self.passes("behind", "sync of")
 
     def truncate(self, size: int) -> None:
         inode = self._writable()
+        self.passes("before", "cut of")
         if size > len(inode.content):
             inode.write(len(inode.content), bytes(size - len(inode.content)))
         elif size < len(inode.content):
             inode.cut(size)
+        self.passes("behind", "cut of")
 
     def close(self) -> None:
         self._inode = None
@@ -184,10 +197,16 @@ class VirtualDisk:
         self.capacity_bytes = capacity_bytes
         self.locked: set[Path] = set()
         self.syncs = 0
+        self.on_passed: Callable[[str], None] | None = None
+        """Told of each point at which a process can die: before and behind each call that changes something."""
         self._files: dict[Path, Inode] = {}
         self._durable_names: dict[Path, Inode] = {}
         self._folders: set[Path] = set()
         self._open: list[VirtualFile] = []
+
+    def passes(self, where: str, call: str, path: Path) -> None:
+        if self.on_passed is not None:
+            self.on_passed(f"{where} disk {call} {path.suffix[1:] or path.name}")
 
     def kill_process(self) -> None:
         """The process is gone: its files are closed and its locks dropped; what it wrote is there."""
@@ -223,15 +242,17 @@ class VirtualDisk:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         if size > self.free() or (size and self.faults.strikes("disk.full")):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        self.passes("before", "creation of", path)
         self._files[path] = inode = Inode(0)
         inode.content = bytearray(size)
-        return self._opened(inode, is_writable=True)
+        self.passes("behind", "creation of", path)
+        return self._opened(path, inode, is_writable=True)
 
     def open(self, path: Path) -> VirtualFile:
-        return self._opened(self._inode(path), is_writable=True)
+        return self._opened(path, self._inode(path), is_writable=True)
 
     def open_to_read(self, path: Path) -> VirtualFile:
-        return self._opened(self._inode(path), is_writable=False)
+        return self._opened(path, self._inode(path), is_writable=False)
 
     def names(self, folder: Path) -> list[str]:
         inside = {path.name for path in (*self._files, *self._folders) if path.parent == folder and path != folder}
@@ -240,18 +261,24 @@ class VirtualDisk:
     def rename(self, old: Path, new: Path) -> None:
         inode = self._inode(old)
         self._folder_of(new)
+        self.passes("before", "renaming to", new)
         del self._files[old]
         self._files[new] = inode
+        self.passes("behind", "renaming to", new)
 
     def remove(self, path: Path) -> None:
         self._inode(path)
+        self.passes("before", "removal of", path)
         del self._files[path]
+        self.passes("behind", "removal of", path)
 
     def sync_folder(self, folder: Path) -> None:
         self._folder_of(folder / "x")
+        self.passes("before", "sync of folder", folder)
         for path in [path for path in self._durable_names if path.parent == folder]:
             del self._durable_names[path]
         self._durable_names.update({path: inode for path, inode in self._files.items() if path.parent == folder})
+        self.passes("behind", "sync of folder", folder)
 
     def free_bytes(self, folder: Path) -> int:
         self._folder_of(folder / "x")
@@ -266,8 +293,8 @@ class VirtualDisk:
         self.locked.add(path)
         return VirtualLock(self, path)
 
-    def _opened(self, inode: Inode, *, is_writable: bool) -> VirtualFile:
-        file = VirtualFile(self, inode, is_writable=is_writable)
+    def _opened(self, path: Path, inode: Inode, *, is_writable: bool) -> VirtualFile:
+        file = VirtualFile(self, path, inode, is_writable=is_writable)
         self._open.append(file)
         return file
 

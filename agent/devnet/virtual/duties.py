@@ -32,15 +32,19 @@ class Duties:
     def __init__(self, world: World) -> None:
         self._world = world
         self._modes: dict[str, str] = {}
+        self._modes_ns = 0
+        """True time of the last change."""
         self._pulse_ns: int | None = None
         self._is_reconciled = False
         self._day: int | None = None
+        self._day_ns = 0
+        """True time at which it began."""
         self._must_halt = ""
         self._lots_told: dict[str, int] = {}
         """Position by symbol, from the fills that the core was given."""
         self._trades_told: set[tuple[str, str]] = set()
-        self.cancels: dict[str, None] = {}
-        """Orders whose cancel was asked for, oldest first."""
+        self.cancels: dict[str, int] = {}
+        """Orders whose cancel was asked for, and the true time of it; oldest first."""
 
     def on_event(self, event: Event, stamp: Stamp) -> None:
         """Before the step's effects are judged."""
@@ -52,7 +56,7 @@ class Duties:
             case OpenOrders():
                 self._is_reconciled = self._is_reconciled or event.is_complete
             case CancelRequested():
-                self.cancels[event.client_order_id] = None
+                self.cancels[event.client_order_id] = self._world.timeline.now_ns
             case Fill():
                 self._on_fill(event)
             case RunStarted():
@@ -83,11 +87,12 @@ class Duties:
                 self._judge_stop(effect)
             elif isinstance(effect, ModeChanged) and effect.by != stopped_by:
                 self._modes[effect.symbol] = effect.mode
+                self._modes_ns = self._world.timeline.now_ns
                 self._world.reach("mode " + effect.mode.partition("(")[0])
             elif isinstance(effect, DayRolled):
                 if self._day is not None and effect.day <= self._day and not self._world.may_lose_tail:
                     self._world.find("O4", f"day {effect.day} began behind day {self._day}")
-                self._day = effect.day
+                self._day, self._day_ns = effect.day, self._world.timeline.now_ns
                 self._world.reach("a day began")
         self._see_overfills()
 
@@ -96,9 +101,22 @@ class Duties:
         """The peer broke its contract in this world."""
         return any(BY_NAME[name].is_breach for name in self._world.faults.fired)
 
+    @property
+    def has_lying_venue(self) -> bool:
+        """The venue broke its contract in this world: what it says need not agree any more."""
+        return any(BY_NAME[name].is_breach and name.startswith("venue.") for name in self._world.faults.fired)
+
     def forget_modes(self) -> None:
         """Modes may have changed unheard."""
         self._modes.clear()
+
+    def forget_since(self, since_ns: int) -> None:
+        """Records that are so young may be gone."""
+        if self._modes_ns >= since_ns:
+            self._modes.clear()
+        if self._day_ns >= since_ns:
+            self._day = None
+        self.cancels = {name: asked_ns for name, asked_ns in self.cancels.items() if asked_ns < since_ns}
 
     def forget_tail(self) -> None:
         """The end of the journal may be gone, and with it what the agent was told last."""

@@ -23,6 +23,7 @@ from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
 from agent.core.events.control import ClockAgreed, RunStarted, TimerFired
 from agent.devnet.virtual.clock import VirtualClock
+from agent.devnet.virtual.crashes import CrashPoints, PowerLost, ProcessDied
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.faults import Faults
 from agent.devnet.virtual.link import NS_PER_MS, End
@@ -33,8 +34,6 @@ from agent.devnet.virtual.seams import (
     Brain,
     DyingLog,
     LoopOfTimers,
-    PowerLost,
-    ProcessDied,
     Program,
     Started,
     WatchedBrain,
@@ -88,7 +87,7 @@ class Host:
 
     def __init__(
         self, schedule: Schedule, clock: VirtualClock, disk: VirtualDisk, network: VirtualNetwork, venue: Venue,
-        faults: Faults, profile: Profile, jitter: random.Random, program: Program, witness: Witness,
+        faults: Faults, profile: Profile, jitter: random.Random, program: Program, witness: Witness, points: CrashPoints,
     ) -> None:  # fmt: skip
         self._schedule = schedule
         self.clock = clock
@@ -100,6 +99,7 @@ class Host:
         self._jitter = jitter
         self._program = program
         self._witness = witness
+        self._points = points
         self.incarnation = 0
         self.is_running = False
         self.is_forbidden = False
@@ -126,12 +126,12 @@ class Host:
     # Life and death
 
     def boot(self, *, is_reset: bool = False) -> None:
-        """Start a process; `is_reset`: a person took a halt back. Raises what the program raises."""
+        """Start a process; `is_reset`: a person took a halt back. Raises what the program raises, and ProcessDied."""
         self.incarnation += 1
         self.started = started = self._program.start(self.disk, self.clock, self._profile, above=self._read_up_to)
         self._witness.on_started()
         self._read_up_to = started.log.sequence
-        self.log = DyingLog(started.log, self._maybe_die)
+        self.log = DyingLog(started.log, self._pass_in_step)
         self.stepper = Stepper(
             WatchedBrain(started.brain, self._witness),
             self.log,
@@ -152,7 +152,7 @@ class Host:
         self._later(0, self._connect)
         self._later(PING_NS, self._ping)
         self._is_woken = False
-        self._work_regularly()
+        self._later(0, self._work_regularly)
         if self._profile.has_snapshots:
             self._later(SNAPSHOT_NS, self._snapshot)
 
@@ -170,20 +170,36 @@ class Host:
         connection, self._connection = self._connection, None
         if connection is not None and connection.socket is not None:
             connection.socket.abort()
-        self.disk.kill_process()
+        self.clear_away()
         self._witness.on_death(reason)
+
+    def clear_away(self) -> None:
+        """What the kernel does with a process that is dead."""
+        self._points.clear()
+        self.disk.kill_process()
 
     def lose_power(self) -> None:
         """The machine goes off: what no sync covered may be gone, and its monotonic clock begins anew."""
         if self.is_running:
             self._witness.on_power_lost()
             self.kill("loss of power")
-            self.disk.lose_power()
-            self.clock.reboot()
+            self.go_off()
 
-    def _maybe_die(self, where: str) -> None:
+    def go_off(self) -> None:
+        """The machine without power, whatever ran on it."""
+        self.disk.lose_power()
+        self.clock.reboot()
+
+    def _pass_in_step(self, point: str) -> None:
+        self._points.at(point)
         if self._faults.strikes("host.kill_in_step"):
-            raise ProcessDied(where)
+            self._points.die(ProcessDied(point))
+
+    def _die_here(self, death: ProcessDied) -> None:
+        if isinstance(death, PowerLost):
+            self.lose_power()
+        else:
+            self.kill(str(death))
 
     def _on_broken(self, error: BaseException) -> None:
         connection, self._connection = self._connection, None
@@ -205,10 +221,8 @@ class Host:
             return
         try:
             self.stepper.take_all((*self._own_events(), *taken))
-        except PowerLost:
-            self.lose_power()
         except ProcessDied as death:
-            self.kill(str(death))
+            self._die_here(death)
         except Exception as error:  # noqa: BLE001 - the world judges whether the process may end so
             self._witness.on_broken(error)
             self.kill(f"{type(error).__name__}: {error}")
@@ -311,25 +325,30 @@ class Host:
         elif kind is requests.Reconnect:
             self._later(0, self._reconnect)
         elif kind in ON_THE_WIRE:
+            name = kind.__name__
+            self._points.at("before " + name)
             if kind in NEEDS_SYNC and self._faults.strikes("host.kill_at_send"):
-                raise ProcessDied(f"before {kind.__name__} is sent")
+                self._points.die(ProcessDied("before " + name))
             if kind in NEEDS_SYNC:
                 assert self.started is not None
                 self.started.log.when_synced(self._when_durable(effect))
                 self._work_soon()
             else:
                 self._send(effect)
+            self._points.at("behind " + name)
             if kind in NEEDS_SYNC and self._faults.strikes("host.kill_at_send"):
-                raise ProcessDied(f"behind {kind.__name__}")
+                self._points.die(ProcessDied("behind " + name))
             if kind in NEEDS_SYNC and self._faults.strikes("host.power_at_send"):
-                raise PowerLost
+                self._points.die(PowerLost())
 
     def _when_durable(self, effect: Effect) -> Callable[[BaseException | None], None]:
         incarnation = self.incarnation
 
         def go(failure: BaseException | None) -> None:
             if failure is None and self.is_running and self.incarnation == incarnation:
+                self._points.at(f"before the wire takes {type(effect).__name__}")
                 self._send(effect)
+                self._points.at(f"behind the wire of {type(effect).__name__}")
 
         return go
 
@@ -409,4 +428,7 @@ class Host:
 
     def _if_alive(self, incarnation: int, call: Callable[..., object], args: tuple[Any, ...]) -> None:
         if self.is_running and self.incarnation == incarnation:
-            call(*args)
+            try:
+                call(*args)
+            except ProcessDied as death:
+                self._die_here(death)

@@ -19,7 +19,7 @@ from agent.core.effects.control import Stop
 from agent.core.events import Event, Stamp
 from agent.core.events.control import RunStarted
 from agent.core.events.market import BookDelta, BookSnapshot, BookStale, MarketTick
-from agent.core.events.orders import SessionDown
+from agent.core.events.orders import CancelRequested, SessionDown
 from agent.core.orders.table import FINAL, OrderState
 from agent.devnet.virtual.doubts import Doubts
 from agent.devnet.virtual.duties import Duties
@@ -190,14 +190,33 @@ class Oracles:
         self._state_at_death = None
         log = self._world.host.log
         if log is not None and log.unheard is not None:
-            self.doubts.on_event(*log.unheard)  # the replay steps it, and nobody hears what comes of it
-            self.duties.forget_modes()
-        is_young = self._world.timeline.now_ns - self._halted_ns < RECORDED_NS
-        if reason == "loss of power" and is_young:
-            self._halted = False  # nothing has left behind it, so its record need not have been on the disk
+            self._on_unheard(*log.unheard, is_recorded=log.is_recorded)
+        if reason == "loss of power":
+            self._forget_unsynced()
         # Between an event's record and its step the journal is ahead; without power it may be behind.
-        if started is not None and reason not in ("behind the event's record", "loss of power"):
+        is_ahead = log is not None and log.unheard is not None
+        if started is not None and not is_ahead and reason != "loss of power":
             self._state_at_death = hash_state(started.state())
+
+    def _forget_unsynced(self) -> None:
+        """What was recorded just now need not have been on the disk, as nothing has left behind it."""
+        since_ns = self._world.timeline.now_ns - RECORDED_NS
+        self._halted = self._halted and self._halted_ns < since_ns
+        self.duties.forget_since(since_ns)
+
+    def forget_state(self) -> None:
+        """The machine went off while a process read the journal of the one before."""
+        self._state_at_death = None
+
+    def _on_unheard(self, event: Event, stamp: Stamp, *, is_recorded: bool) -> None:
+        """The process died between an event's record and its step: a replay steps it, and nobody hears what comes of it."""
+        if is_recorded or not isinstance(event, CancelRequested):
+            self.duties.on_event(event, stamp)
+        self.doubts.on_event(event, stamp)
+        self._sessions.on_event(event, stamp, ())
+        self.duties.forget_modes()
+        if isinstance(event, RunStarted) and event.is_reset:
+            self._halted = False
 
     def on_started(self) -> None:
         """A process has read the journal of the one before."""
@@ -260,7 +279,7 @@ class Oracles:
         theirs = set(world.venue.open)
         if ours != theirs:
             return f"open here {sorted(ours - theirs)}, open there {sorted(theirs - ours)}"
-        if not agent.is_live and not (agent.is_halted and self.duties.has_breach):
+        if not agent.is_live and not (agent.is_halted and self.duties.has_lying_venue):
             return "the session is not live"
         return ""
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from agent.devnet.virtual import actions as act
+from agent.devnet.virtual.crashes import Crash
 from agent.devnet.virtual.faults import PPM
 from agent.devnet.virtual.oracles import Violation
 from agent.devnet.virtual.profile import Profile
 from agent.devnet.virtual.venue_books import DEPOSIT_ATOMS
+
+ACTIVE_NS = 20_000_000_000
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +20,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     profile: Profile
     actions: tuple[act.Action, ...]
+    active_ns: int = ACTIVE_NS
+    """So long it acts; then it heals."""
+    crash: Crash | None = None
+    """A death at a named point."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

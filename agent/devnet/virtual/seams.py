@@ -16,17 +16,6 @@ from agent.devnet.virtual.schedule import Appointment, Schedule
 from agent.journal.writer import JournalWriter
 
 
-class ProcessDied(BaseException):
-    """The process is killed here; no handler of the agent may take it."""
-
-
-class PowerLost(ProcessDied):
-    """The machine goes off here."""
-
-    def __init__(self) -> None:
-        super().__init__("loss of power")
-
-
 class Brain(Protocol):
     """The core under test, as the host needs it."""
 
@@ -111,21 +100,27 @@ class LoopOfTimers:
 class DyingLog:
     """The journal, at whose calls the process may be killed."""
 
-    def __init__(self, log: JournalWriter, die: Callable[[str], None]) -> None:
+    def __init__(self, log: JournalWriter, at: Callable[[str], None]) -> None:
         self._log = log
-        self._die = die
+        self._at = at
+        self._kind = ""
         self.unheard: tuple[Event, Stamp] | None = None
-        """An event whose record was written and whose step may never have been taken: a replay takes it."""
+        """An event whose record may have been written and whose step was not taken: then a replay takes it."""
+        self.is_recorded = False
+        """The record of `unheard` was written whole."""
 
     def event(self, event: Event, *, monotonic_ns: int, wall_ns: int) -> int:
-        self._die("before the event's record")
+        self._kind = type(event).__name__
+        self._at("before the record of " + self._kind)
+        self.unheard = event, Stamp(self._log.sequence + 1, monotonic_ns, wall_ns)
+        self.is_recorded = False
         sequence = self._log.event(event, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
-        self.unheard = event, Stamp(sequence, monotonic_ns, wall_ns)
-        self._die("behind the event's record")
+        self.is_recorded = True
+        self._at("behind the record of " + self._kind)
         self.unheard = None
         return sequence
 
     def effects(self, effects: tuple[Effect, ...], *, monotonic_ns: int, wall_ns: int) -> None:
-        self._die("before the effects' record")
+        self._at("before the effects of " + self._kind)
         self._log.effects(effects, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
-        self._die("behind the effects' record")
+        self._at("behind the effects of " + self._kind)

@@ -14,7 +14,7 @@ import msgspec
 from agent.devnet.virtual.link import NS_PER_MS
 from agent.devnet.virtual.scenario import Outcome, Scenario
 from agent.devnet.virtual.seams import Program
-from agent.devnet.virtual.world import ACTIVE_NS, World
+from agent.devnet.virtual.world import World
 
 RUNS_MAX = 400
 GIVE_UP_BEHIND_NS = 2_000 * NS_PER_MS
@@ -46,7 +46,7 @@ class _Shrinker:
         if outcome.violation is None:
             raise ValueError(f"seed {scenario.seed} breaks no law")
         self._oracle, at_ns = outcome.violation.oracle, outcome.violation.at_ns
-        if at_ns < ACTIVE_NS:
+        if at_ns < scenario.active_ns:
             # What is found while the world still acts is found about then or not at all: no need to watch it settle.
             self._give_up_ns = at_ns + GIVE_UP_BEHIND_NS
             scenario = self._without_what_came_later(scenario, at_ns)

@@ -21,6 +21,7 @@ from agent.core.events import orders as events
 from agent.core.events.control import GuardPulse, OperatorCommand, StrategyAlive, TimerFired
 from agent.core.events.market import BookDelta, MarketTick
 from agent.devnet.virtual.clock import Timeline, VirtualClock
+from agent.devnet.virtual.crashes import CrashPoints, PowerLost, ProcessDied
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.fate import PULSE_NS, STRATEGIES, Fate
 from agent.devnet.virtual.faults import Faults
@@ -39,7 +40,6 @@ from agent.errors import SetupError
 from agent.journal.errors import JournalFailed
 
 NS_PER_S = 1_000_000_000
-ACTIVE_NS = 20 * NS_PER_S
 SETTLE_NS = 90 * NS_PER_S
 """Within so long behind the last fault everything must be settled."""
 LOOK_NS = NS_PER_S // 2
@@ -87,10 +87,12 @@ class World:
         latency = Latency(base_ns=profile.latency_base_ns, mean_ns=profile.latency_mean_ns)
         self.network = VirtualNetwork(schedule, faults, streams, latency=latency)
         self.network.serve(VENUE_URL.removesuffix("/ws"), self.venue)
+        self.points = CrashPoints(scenario.crash)
         self.host = Host(
             schedule, VirtualClock(self.timeline), VirtualDisk(faults, streams["disk"], capacity_bytes=DISK_BYTES),
-            self.network, self.venue, faults, profile, streams["jitter"], program, self,
+            self.network, self.venue, faults, profile, streams["jitter"], program, self, self.points,
         )  # fmt: skip
+        self.host.disk.on_passed = self.points.at
         self.limits = limits_of(profile)
         self.trace: deque[str] = deque(maxlen=kept_steps)
         self.oracles = Oracles(self)
@@ -146,7 +148,7 @@ class World:
             self._move(market)
         for action in self.scenario.actions:
             self.schedule.at(action.at_ns, self._fate.carry_out, action)
-        self._run_until(ACTIVE_NS)
+        self._run_until(self.scenario.active_ns)
 
     def _run_until(self, until_ns: int) -> None:
         while self.schedule.run_next(until_ns=until_ns):
@@ -197,6 +199,14 @@ class World:
     def _boot(self, *, is_reset: bool = False) -> None:
         try:
             self.host.boot(is_reset=is_reset)
+        except ProcessDied as death:
+            self.reach("died while it started")
+            self.host.clear_away()
+            if isinstance(death, PowerLost):
+                self.on_power_lost()
+                self.host.go_off()
+                self.oracles.forget_state()
+            self._boot_later()
         except SetupError as error:
             self.oracles.on_no_start(error)
             self.reach("start refused by the disk")
