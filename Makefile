@@ -54,7 +54,8 @@ bench: tools     ## measure and judge every gate; JSON under build/bench (ARGS=-
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r scripts/locks/bench.lock
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: tools      ## the long tests: random swaps against the real contracts, 200,000 orders, slow Python tests, deep fuzzing
+soak: tools      ## the long tests: 10,000 simulated worlds, random swaps on the contracts, 200,000 orders, slow Python tests, deep fuzzing
+	@$(BIN)/python scripts/soak_worlds.py --seeds 0..10000
 	@$(BIN)/python scripts/random_swaps.py --count 20000
 	@$(BIN)/python scripts/soak_orders.py --orders 200000 --faults
 	@$(BIN)/pytest -m slow $(ARGS)
