@@ -123,6 +123,7 @@ class PurpleFleaSettings(msgspec.Struct, frozen=True):
     guard_key: Reference | None
     key_id: str | None
     faucet: bool
+    agent_id: str | None
     paths: tuple[PathSettings, ...]
     producers: tuple[ProducerSettings, ...]
     rates: tuple[RateSettings, ...]

@@ -234,7 +234,9 @@ class PurpleFlea(Section):
     orders_per_s: int = Field(50, ge=1, le=1_000, description="Most orders in a second.")
     cancels_per_s: int = Field(100, ge=1, le=2_000, description="Most cancels in a second.")
     max_open: int = Field(200, ge=1, le=10_000, description="Most open orders.")
-    reads_per_minute: int = Field(60, ge=1, le=6_000, description="Most requests beside the WebSocket in a minute.")
+    reads_per_minute: int = Field(
+        60, ge=1, le=6_000, description="Most reads of the agent beside the WebSocket in a minute."
+    )
     self_trade: Literal["cancel_taker", "cancel_maker", "cancel_both"] = Field(
         "cancel_taker", description="What ends where two of our own orders would meet."
     )
@@ -263,8 +265,15 @@ class PurpleFlea(Section):
         None, description="The guard's own key, with the scopes read, cancel and revoke; never the account's."
     )
     key_id: str | None = Field(None, description="The venue's name for the account's key: what the guard deletes.")
-    faucet: bool = Field(False, description="Whether start funds may be claimed from the venue's faucet.")
-    paths: list[Path] = Field([], description="Where the venue's requests are, if not where the contract has them.")
+    faucet: bool = Field(
+        False, description="Start funds are claimed from the venue's faucet when a run begins; not in shadow."
+    )
+    agent_id: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="The account's name at the venue, for its faucet."
+    )
+    paths: list[Path] = Field(
+        [], description="Where the venue's requests are, if not where the contract has them; for agent and guard."
+    )
     producers: list[Producer] = Field([], description="Programs whose signals are taken; without any, none is.")
 
     rates: list[FixedRate] = Field(
@@ -272,7 +281,7 @@ class PurpleFlea(Section):
     )
 
     @model_validator(mode="after")
-    def _names_differ(self) -> PurpleFlea:
+    def _fits_together(self) -> PurpleFlea:
         for what, names in (
             ("paths", [path.name for path in self.paths]),
             ("producers", [producer.name for producer in self.producers]),
@@ -280,6 +289,8 @@ class PurpleFlea(Section):
         ):
             if len(set(names)) != len(names):
                 raise _wrong(f"{what}: two have the same name")
+        if self.faucet and self.agent_id is None:
+            raise _wrong("faucet needs agent_id: the faucet asks whose start funds they are")
         return self
 
 

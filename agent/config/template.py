@@ -61,6 +61,7 @@ def written(name: str, value: Any) -> str:
         "executor": '"0x0000000000000000000000000000000000000000"',
         "api_key": '"file:/run/credentials/purpleflea_api_key"',
         "guard_key": '"file:/run/credentials/purpleflea_guard_key"',
+        "agent_id": '"ag_0123456789ab"',
         "key_id": '"key_0123456789ab"',
         "paths": '[{ name = "time", path = "/v1/time" }]',
         "producers": '[{ name = "model", notional_atoms_per_day = 1000000000 }]',

@@ -37,6 +37,7 @@ from agent.ports.processes import GuardListener
 
 GUARD_FILE = Path(agent.__file__).parent / "guard" / "__main__.py"
 CONTROL_SOCKET = "control.sock"
+GUARD_PATHS = frozenset(("orders", "executions", "positions", "balances", "deadman", "keys"))
 BUTTON_TOKEN = "button.token"
 START_TIMEOUT_S = 5.0
 LEAVE_TIMEOUT_S = 6.0
@@ -71,6 +72,8 @@ class GuardedVenue(msgspec.Struct, frozen=True, kw_only=True):
     auth_header: str = "X-API-Key"
     auth_prefix: str = ""
     deadman_ms: int = 15_000
+    paths: dict[str, str] = {}
+    """Where its requests are, if not where the contract has them; names the guard does not ask for are left out."""
 
     def __repr__(self) -> str:
         return f"GuardedVenue({', '.join(self.agent_key_ids)})"
@@ -235,6 +238,7 @@ def write_configuration(plan: GuardPlan) -> Path:
             "agent_key_ids": list(venue.agent_key_ids),
             "agent_key_files": names,
             "deadman_ms": venue.deadman_ms,
+            "paths": {name: path for name, path in venue.paths.items() if name in GUARD_PATHS},
         }
     if chain is not None:
         _write_private(plan.folder / "halts.json", json.dumps(chain.halts))

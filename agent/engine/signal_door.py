@@ -19,6 +19,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -168,8 +169,8 @@ class Sender(asyncio.Protocol):
         self._idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Of another loop than asyncio's own it is one by its methods and not by its class.
+        self._transport = transport = cast(asyncio.Transport, transport)
         if len(self._door.senders) >= SENDERS_MAX:
             answer = Answer(
                 schema=ANSWER_SCHEMA, signal_id="", ok=False, code=Code.SIGNALS_FULL, detail=f"{SENDERS_MAX} senders"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.guard.venue_client import Venue
+from agent.guard.venue_client import PATHS, Venue
 from agent.guard.watch import WatchLimits
 
 PULSE_MS = 50
@@ -172,6 +172,7 @@ def _venue(table: _Table, base: Path) -> VenuePart:
             auth_header=table.take("auth_header", str, "X-API-Key"),
             auth_prefix=table.take("auth_prefix", str, ""),
             timeout_s=table.number("timeout_ms", 1_000, 50, 60_000) / 1000,
+            paths=table.table("paths", _paths) or {},
         ),
         symbols=table.texts("symbols"),
         quote_currency=table.take("quote_currency", str, "USDC"),
@@ -180,6 +181,14 @@ def _venue(table: _Table, base: Path) -> VenuePart:
         probe_keys=tuple(read_secret(base / name, "venue.agent_key_files") for name in table.texts("agent_key_files")),
         deadman_ms=deadman_ms,
     )
+
+
+def _paths(table: _Table) -> dict[str, str]:
+    found = {name: table.take(name, str, PATHS[name]) for name in PATHS}
+    for name, path in found.items():
+        if not path.startswith("/") or not path.isprintable() or any(mark in path for mark in " ?#"):
+            raise ConfigurationFault(f"venue.paths.{name} is no path")
+    return found
 
 
 def _chain(table: _Table, base: Path) -> ChainPart:

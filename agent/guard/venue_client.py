@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from agent.guard.peer import Peer, PeerFault
 
+PATHS = {
+    "orders": "/v1/orders",
+    "executions": "/v1/executions",
+    "positions": "/v1/positions",
+    "balances": "/v1/balances",
+    "deadman": "/v1/deadman",
+    "keys": "/v1/keys",
+}
+"""Where each thing lies by the contract."""
 OK_STATUSES = range(200, 300)
 
 
@@ -42,6 +52,11 @@ class Venue(NamedTuple):
     auth_header: str = "X-API-Key"
     auth_prefix: str = ""
     timeout_s: float = 1.0
+    paths: Mapping[str, str] = MappingProxyType({})
+    """By the names of `PATHS`: those that differ."""
+
+    def path(self, name: str) -> str:
+        return self.paths.get(name, PATHS[name])
 
 
 class VenueClient:
@@ -54,13 +69,13 @@ class VenueClient:
 
     def delete_key(self, key_id: str) -> None:
         """Revoke. Deleting, never rotating: a rotated key goes on for a minute."""
-        status, _ = self._peer.ask("DELETE", f"/v1/keys/{quote(key_id, safe='')}")
+        status, _ = self._peer.ask("DELETE", f"{self._venue.path('keys')}/{quote(key_id, safe='')}")
         if status not in OK_STATUSES and status not in (404, 410):
             raise PeerFault(f"the venue answered {status} to the deletion of a key")
 
     def key_ids(self) -> tuple[str, ...]:
         """The keys that the account has."""
-        return tuple(str(row.get("id", "")) for row in _rows(self._read("/v1/keys"), "keys"))
+        return tuple(str(row.get("id", "")) for row in _rows(self._read(self._venue.path("keys")), "keys"))
 
     def is_refused(self, key: str) -> bool:
         """Whether the venue knows this key no more: 401 and nothing else says so."""
@@ -71,20 +86,20 @@ class VenueClient:
         headers = {self._venue.auth_header: self._venue.auth_prefix + key}
         prober = Peer(self._venue.url, headers=headers, timeout_s=self._venue.timeout_s)
         try:
-            status, _ = prober.ask("GET", "/v1/positions")
+            status, _ = prober.ask("GET", self._venue.path("positions"))
         finally:
             prober.close()
         return status
 
     def cancel_all(self, symbol: str = "") -> None:
         """Raise the epoch of the account, so that nothing sent before can be accepted, then cancel every order."""
-        path = "/v1/orders?fence=account" + (f"&symbol={quote(symbol, safe='')}" if symbol else "")
+        path = self._venue.path("orders") + "?fence=account" + (f"&symbol={quote(symbol, safe='')}" if symbol else "")
         status, _ = self._peer.ask("DELETE", path, {"fence": "account"} | ({"symbol": symbol} if symbol else {}))
         if status not in OK_STATUSES:
             raise PeerFault(f"the venue answered {status} to a cancel-all")
 
     def open_orders(self) -> OpenOrders:
-        answer = self._read("/v1/orders?status=open")
+        answer = self._read(self._venue.path("orders") + "?status=open")
         rows = _rows(answer, "orders")
         return OpenOrders(
             client_order_ids=tuple(str(row.get("client_order_id", "")) for row in rows),
@@ -95,25 +110,25 @@ class VenueClient:
 
     def positions(self) -> dict[str, Decimal]:
         """Signed quantity by symbol; what is flat is left out."""
-        answer = self._read("/v1/positions")
+        answer = self._read(self._venue.path("positions"))
         held = {
             str(row.get("symbol", "")): _amount(row, "qty", "quantity", "size") for row in _rows(answer, "positions")
         }
         return {symbol: quantity for symbol, quantity in held.items() if quantity}
 
     def balances(self) -> dict[str, Decimal]:
-        answer = self._read("/v1/balances")
+        answer = self._read(self._venue.path("balances"))
         return {
             str(row.get("ccy", row.get("currency", ""))): _amount(row, "total", "amount", "balance")
             for row in _rows(answer, "balances")
         }
 
     def executions(self, after: int, limit: int = 1000) -> tuple[dict[str, Any], ...]:
-        return _rows(self._read(f"/v1/executions?after={after}&limit={limit}"), "executions")
+        return _rows(self._read(f"{self._venue.path('executions')}?after={after}&limit={limit}"), "executions")
 
     def execution_page(self, after: int, limit: int = 1000) -> ExecutionPage:
         """The same with the venue's word on whether older ones are gone, and how many there are."""
-        answer = self._read(f"/v1/executions?after={after}&limit={limit}")
+        answer = self._read(f"{self._venue.path('executions')}?after={after}&limit={limit}")
         return ExecutionPage(
             rows=_rows(answer, "executions"),
             is_complete=isinstance(answer, Mapping) and answer.get("complete") is True,
@@ -133,7 +148,7 @@ class VenueClient:
 
     def arm_deadman(self, timeout_ms: int) -> None:
         """The venue cancels everything if it hears nothing for so long; 0 disarms."""
-        status, _ = self._peer.ask("POST", "/v1/deadman", {"timeout_ms": timeout_ms})
+        status, _ = self._peer.ask("POST", self._venue.path("deadman"), {"timeout_ms": timeout_ms})
         if status not in OK_STATUSES:
             raise PeerFault(f"the venue answered {status} to the dead-man timer")
 

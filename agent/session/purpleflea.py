@@ -19,6 +19,7 @@ from agent.engine.guarded import VENUE_AGE_MS, GuardedVenue, GuardPlan
 from agent.engine.venue_result import VenueResult
 from agent.engine.venue_run import VenueAccess, VenueRun, run_venue
 from agent.errors import ConfigError, Halted, SetupError
+from agent.guard import latch
 from agent.journal.settings import DEVNET, JournalSettings
 from agent.observe.venue_report import venue_report, venue_table
 from agent.ports.clock import SystemClock
@@ -27,12 +28,13 @@ from agent.requests import Answer, RunRequest, Say
 from agent.session.files import new_run_id, write_json
 from agent.session.latency import FILE_NAME as LATENCY_FILE
 from agent.session.loop import run_fast_loop
+from agent.session.purpleflea_rest import prepare
 from agent.settings import PurpleFleaSettings, Settings
 from agent.strategies.market_making.maker import MakerSettings, MarketMaker
 from agent.strategies.order_book import OrderBookStrategy
 from agent.venues.purpleflea.credentials import Credentials
 from agent.venues.purpleflea.latency import Stages
-from agent.venues.purpleflea.setup import options_of
+from agent.venues.purpleflea.setup import options_of, paths_of
 
 DEFAULT_SECONDS = 20.0
 _QUOTE_DIGITS = 6
@@ -116,6 +118,7 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
                 quote_currency=account.currency,
                 auth_header="X-API-Key" if account.auth == "x-api-key" else "Authorization",
                 auth_prefix="" if account.auth == "x-api-key" else "Bearer ",
+                paths=paths_of(account),
             ),
         ),
         strategies=strategies(account),
@@ -126,6 +129,9 @@ def _run_account(request: RunRequest, settings: Settings, run_id: str, folder: P
     async def traded() -> tuple[VenueResult, Stages]:
         network = RealNetwork()
         try:
+            if not latch.is_set(asked.guard.folder):  # else the halt is what there is to say
+                may_claim = settings.mode != "shadow"
+                await prepare(account, asked.access.credentials, network, SystemClock(), say, may_claim=may_claim)
             return await run_venue(asked, network=network, clock=SystemClock(), say=say)
         finally:
             await network.close()

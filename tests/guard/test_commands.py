@@ -227,3 +227,13 @@ def test_a_wrong_configuration_starts_no_guard(tmp_path: Path, run_json: RunJson
 
 def test_a_missing_configuration_starts_no_guard(tmp_path: Path, run_json: RunJson) -> None:
     assert run_json("guard", "run", "--config", str(tmp_path / "none.toml")).code == 3
+
+
+def test_a_venue_whose_requests_lie_elsewhere_is_stopped_there(set_stage: SetStage) -> None:
+    names = ("orders", "executions", "positions", "balances", "deadman", "keys")
+    stage = set_stage(venue={"paths": {name: f"/elsewhere/{name}" for name in names}})
+    stage.start_guard()
+    assert stage.status()["why_unready"] == ""
+    stage.start_agent().kill()
+    stage.wait_verified()
+    assert stage.venue.times("key_deleted") and stage.venue.open_ids() == []
