@@ -25,6 +25,7 @@ from agent.core.events.control import GuardGone, GuardPulse, OperatorCommand, Ru
 from agent.core.risk.profiles import PPM
 from agent.core.session import FULL
 from agent.core.step import Core
+from agent.engine.account_page import AccountPage
 from agent.engine.collector import quiet_collector
 from agent.engine.command_box import CommandBox
 from agent.engine.crash import abandon
@@ -294,7 +295,7 @@ async def _trade(
 ) -> bool:
     """Whether it was cancelled from outside."""
     connection = asyncio.create_task(client.run())
-    hearing = asyncio.create_task(_hear(commands, shell))
+    hearing = asyncio.create_task(_hear(commands, shell, AccountPage(asked.folder, asked.run)))
     beside = None if meanwhile is None else asyncio.ensure_future(meanwhile(shell, client))
     stopped = asyncio.create_task(shell.on_stopped.wait())
     was_cancelled = False
@@ -329,12 +330,16 @@ async def _trade(
     return was_cancelled
 
 
-async def _hear(commands: CommandBox, shell: VenueShell) -> None:
-    """What a person asks for, event by event, until the run ends."""
-    while True:
-        for command in commands.take():
-            shell.tell(command)
-        await asyncio.sleep(COMMANDS_S)
+async def _hear(commands: CommandBox, shell: VenueShell, page: AccountPage) -> None:
+    """What a person asks for, event by event, and the page that tells how things are, until the run ends."""
+    try:
+        while True:
+            for command in commands.take():
+                shell.tell(command)
+            page.look(shell.core)
+            await asyncio.sleep(COMMANDS_S)
+    finally:
+        page.look(shell.core)
 
 
 def _remember(protocol: PurpleFleaProtocol, core: Core) -> None:

@@ -66,9 +66,14 @@ def run(config: Path | None, say: Say, show: Show) -> int:
 def status(folder: Path | None, config: Path | None) -> Answer:
     """Every guard that is known here; exit 6 where one of them, or its latch, says halted."""
     rows = [_row(each) for each in _folders(folder, config)]
+    from agent.session.accounts import account_lines, account_rows  # a halt need not wait for the core's code
+
+    accounts = account_rows([Path(row["folder"]) for row in rows])
     is_halted = any(row["latch"] is not None for row in rows)
     lines = [line for row in rows for line in _lines(row)] or ["no guard runs here, and no latch is set"]
-    return Answer(data={"guards": rows}, text="\n".join(lines), mode="guard", exit_code=HALTED if is_halted else 0)
+    lines += [line for row in accounts for line in account_lines(row)]
+    data = {"guards": rows, "accounts": accounts}
+    return Answer(data=data, text="\n".join(lines), mode="guard", exit_code=HALTED if is_halted else 0)
 
 
 def halt(folder: Path | None, config: Path | None, reason: str, wait_s: float, say: Say) -> Answer:
