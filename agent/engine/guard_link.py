@@ -9,6 +9,7 @@ closes, its process is gone, and nothing may be placed any more: the kernel says
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import mmap
 import os
 import socket
@@ -129,7 +130,8 @@ class GuardLink:
         """The run ends in order; the guard cancels and looks for what it left."""
         if self._is_over:
             return
-        self._send(wire.encode_bye(run_epoch=self._run_epoch, seq=self._beats + 1, key=self._key))
+        with contextlib.suppress(OSError):  # it does not read, or ended unnoticed: the run is over all the same
+            self._connection.send(wire.encode_bye(run_epoch=self._run_epoch, seq=self._beats + 1, key=self._key))
         self._end()
 
     def abandon(self) -> None:

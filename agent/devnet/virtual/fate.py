@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agent.core.events import orders as events
-from agent.core.events.control import GuardGone, OperatorCommand
+from agent.core.events.control import OperatorCommand
 from agent.core.events.market import BookSnapshot, BookStale, SignalIn
 from agent.core.instruments import OrderType, Side
 from agent.devnet.virtual import actions as act
@@ -160,8 +160,7 @@ class Fate:
             case "guard.silent":
                 self._world.guard_silent_until_ns = now_ns + 2 * PULSE_NS + size_ppm * (400 if size_ppm % 4 else 2_000)
             case "guard.gone":
-                self._world.is_guard_gone = True
-                self._world.host.take(GuardGone("its socket closed"))
+                self._world.guard.die()
             case "signal.flood":
                 for number, signal in enumerate(self._signals[-1:] * FLOOD):
                     self._world.host.take(

@@ -26,6 +26,7 @@ from agent.devnet.virtual.clock import VirtualClock
 from agent.devnet.virtual.crashes import CrashPoints, PowerLost, ProcessDied
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.faults import Faults
+from agent.devnet.virtual.guard import Ears, VirtualGuard, VirtualLink
 from agent.devnet.virtual.link import NS_PER_MS, End
 from agent.devnet.virtual.network import Refused, VirtualNetwork
 from agent.devnet.virtual.profile import Profile
@@ -42,7 +43,9 @@ from agent.devnet.virtual.seams import (
 from agent.devnet.virtual.venue import Hello, Ping, Pong, Question, Venue
 from agent.engine.stepping import CLOCK_STEP_NS, Stepper
 from agent.engine.timers import Timers
+from agent.errors import SetupError
 from agent.journal.writer import NEEDS_SYNC
+from agent.ports.processes import Figures
 
 NS_PER_S = 1_000_000_000
 VENUE_URL = "wss://venue.test/ws"
@@ -87,13 +90,16 @@ class Host:
 
     def __init__(
         self, schedule: Schedule, clock: VirtualClock, disk: VirtualDisk, network: VirtualNetwork, venue: Venue,
-        faults: Faults, profile: Profile, jitter: random.Random, program: Program, witness: Witness, points: CrashPoints,
+        guard: VirtualGuard, faults: Faults, profile: Profile, jitter: random.Random, program: Program, witness: Witness,
+        points: CrashPoints,
     ) -> None:  # fmt: skip
         self._schedule = schedule
         self.clock = clock
         self.disk = disk
         self._network = network
         self._venue = venue
+        self._guard = guard
+        self._link: VirtualLink | None = None
         self._faults = faults
         self._profile = profile
         self._jitter = jitter
@@ -148,6 +154,7 @@ class Host:
         self._stalled_until_ns = 0
         self._last_offset_ns = self.clock.wall_ns() - self.clock.monotonic_ns()
         self.take(RunStarted(run_epoch=started.log.run_epoch, is_reset=is_reset))
+        self._link = self._watched(is_reset=is_reset)
         self._later(BEAT_NS, self._beat)
         self._later(0, self._connect)
         self._later(PING_NS, self._ping)
@@ -156,15 +163,32 @@ class Host:
         if self._profile.has_snapshots:
             self._later(SNAPSHOT_NS, self._snapshot)
 
+    def _watched(self, *, is_reset: bool) -> VirtualLink | None:
+        """A link to the guard. Without one a process does not place orders; here it lives on, to show that it does not."""
+        incarnation = self.incarnation
+        ears = Ears(lambda event: self._if_alive(incarnation, self.take, (event,)))
+        try:
+            return self._guard.watch(ears, must_reduce=is_reset)
+        except SetupError:
+            return None
+
     def _beat(self) -> None:
         self._later(BEAT_NS, self._beat)
         self.take(TimerFired("beat"))
+        if self._link is not None and self.is_running and self.stepper is not None and self.stepper.broken is None:
+            assert self.started is not None
+            last, log = self.stepper.last, self.started.log
+            self._link.store_progress(last.seq, log.crc)
+            self._link.beat(Figures(event_seq=last.seq, event_crc=log.crc, digest=log.digest))
 
     def kill(self, reason: str) -> None:
         """SIGKILL: files and sockets are closed by the kernel; the journal keeps what was written."""
         if not self.is_running:
             return
         self.is_running = False
+        if self._link is not None:
+            self._guard.unlink(self._link)
+            self._link = None
         if self._timers is not None:
             self._timers.close()
         connection, self._connection = self._connection, None

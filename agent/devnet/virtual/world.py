@@ -25,6 +25,7 @@ from agent.devnet.virtual.crashes import CrashPoints, PowerLost, ProcessDied
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.fate import PULSE_NS, STRATEGIES, Fate
 from agent.devnet.virtual.faults import Faults
+from agent.devnet.virtual.guard import VirtualGuard
 from agent.devnet.virtual.host import VENUE_URL, Host
 from agent.devnet.virtual.ledger import Ledger
 from agent.devnet.virtual.link import NS_PER_MS, Latency
@@ -87,10 +88,11 @@ class World:
         latency = Latency(base_ns=profile.latency_base_ns, mean_ns=profile.latency_mean_ns)
         self.network = VirtualNetwork(schedule, faults, streams, latency=latency)
         self.network.serve(VENUE_URL.removesuffix("/ws"), self.venue)
+        self.guard = VirtualGuard()
         self.points = CrashPoints(scenario.crash)
         self.host = Host(
             schedule, VirtualClock(self.timeline), VirtualDisk(faults, streams["disk"], capacity_bytes=DISK_BYTES),
-            self.network, self.venue, faults, profile, streams["jitter"], program, self, self.points,
+            self.network, self.venue, self.guard, faults, profile, streams["jitter"], program, self, self.points,
         )  # fmt: skip
         self.host.disk.on_passed = self.points.at
         self.limits = limits_of(profile)
@@ -105,7 +107,6 @@ class World:
         self._encode = msgspec.msgpack.Encoder().encode
         self.quiet_until_ns = dict.fromkeys(self.markets, 0)
         self.guard_silent_until_ns = 0
-        self.is_guard_gone = False
         self._pulses = 0
         self._fate = Fate(self)
         self.has_lost_power = False
@@ -293,7 +294,7 @@ class World:
 
     def _pulse(self) -> None:
         self.schedule.at(self.timeline.now_ns + PULSE_NS, self._pulse)
-        if self.timeline.now_ns >= self.guard_silent_until_ns and not self.is_guard_gone:
-            self.host.take(GuardPulse(is_armed=True))
+        if self.timeline.now_ns >= self.guard_silent_until_ns:
+            self.guard.pulse()
         self._pulses += 1
         self.host.take(StrategyAlive(STRATEGIES[self._pulses % len(STRATEGIES)]))
