@@ -7,8 +7,8 @@ costs. Then, per mutant, a child puts the mutated code in place and runs those t
 statement, the cheapest first, until one fails. Time is the child's own CPU time, so a busy machine kills no mutant.
 
 A mutant is `killed` when a test fails or the child dies, `timeout` when a test takes ten times as long and a second more,
-and else it has `survived`. One whose statement no test runs may have run at import time: it is imported anew under all
-tests, and is `uncovered` if none fails.
+and else it has `survived`. One whose statement no test runs is `uncovered`; where its function ran at import time, it is
+imported anew, and is so only if no test of all fails then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any, TextIO
 
 import pytest
@@ -75,13 +75,24 @@ class Mutating:
         self.red: list[str] = []
         self.tests = 0
         self.cost_s: list[float] = []
+        self.at_import: set[tuple[str, str]] = set()
+        """Functions that ran while everything was imported."""
         self.on_line: dict[tuple[str, int], list[int]] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
         settings.load_profile("mutation")
+        wanted = {str(ROOT / mutant["path"]): mutant["path"] for mutant in self.mutants}
+
+        def on_call(frame: FrameType, event: str, argument: object) -> None:
+            path = wanted.get(frame.f_code.co_filename)
+            if path is not None:
+                self.at_import.add((path, frame.f_code.co_qualname))
+
+        sys.settrace(on_call)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        sys.settrace(None)
         items = session.items
         begun = time.monotonic()
         functions = Functions(ROOT, {mutant["path"] for mutant in self.mutants})
@@ -133,6 +144,9 @@ class Mutating:
                 continue
             tests = self.chosen(mutant)
             mutant["tests"] = len(tests)
+            if not tests and (mutant["path"], mutant["function"]) not in self.at_import:
+                mutant["outcome"] = "uncovered"
+                continue
             child = os.fork()
             if child == 0:
                 if tests:
