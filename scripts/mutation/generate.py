@@ -109,7 +109,7 @@ class Finder(MutationVisitor):
         first, last = self.raw.rfind(b"\n", 0, start) + 1, self.raw.find(b"\n", end)
         before = self.raw[first:last].decode()
         after = (self.raw[first:start] + new.encode() + self.raw[end:last]).decode()
-        return dedent(before), dedent(after)
+        return without_what_is_equal(before.splitlines(), after.splitlines())
 
     def _function(self) -> str | None:
         """The qualified name of the outermost function, None outside of functions."""
@@ -139,8 +139,13 @@ def says_only_words(node: cst.CSTNode) -> bool:
     return isinstance(node, cst.Call) and all(isinstance(argument.value, texts) for argument in node.args)
 
 
-def dedent(text: str) -> str:
-    return "\n".join(line.strip() for line in text.splitlines())
+def without_what_is_equal(before: list[str], after: list[str]) -> tuple[str, str]:
+    """The lines in which two pieces of text differ: of a call on many lines, that of the argument."""
+    while before and after and before[0] == after[0]:
+        del before[0], after[0]
+    while before and after and before[-1] == after[-1]:
+        del before[-1], after[-1]
+    return tuple("\n".join(line.strip() for line in lines) for lines in (before, after))  # type: ignore[return-value]
 
 
 def mutants_of(path: str) -> list[dict[str, object]]:

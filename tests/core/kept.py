@@ -24,5 +24,6 @@ def as_kept(one: Kept) -> Kept:
 def effects_as_kept(effects: Iterable[Any]) -> None:
     """Each of them; and what is meant for a person has words."""
     for effect in effects:
+        assert isinstance(effect, msgspec.Struct)
         as_kept(effect)
         assert not isinstance(effect, Alarm | ModeChanged | Refuse | Drop) or effect.detail, effect
