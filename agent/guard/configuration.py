@@ -35,6 +35,9 @@ class VenuePart(NamedTuple):
     agent_key_ids: tuple[str, ...]
     probe_keys: tuple[str, ...]
     deadman_ms: int
+    is_flattened: bool = False
+    """After a halt positions are brought down as well, by a key with the scope `reduce`."""
+    collar_ppm: int = 5_000
 
 
 class ChainPart(NamedTuple):
@@ -180,6 +183,8 @@ def _venue(table: _Table, base: Path) -> VenuePart:
         agent_key_ids=table.texts("agent_key_ids"),
         probe_keys=tuple(read_secret(base / name, "venue.agent_key_files") for name in table.texts("agent_key_files")),
         deadman_ms=deadman_ms,
+        is_flattened=table.take("is_flattened", bool, False),
+        collar_ppm=table.number("collar_ppm", 5_000, 1, 500_000),
     )
 
 

@@ -20,6 +20,7 @@ from agent.guard.chain_health import ChainHealth
 from agent.guard.chain_rungs import BurnNonces, DropBundles, HaltExecutor
 from agent.guard.configuration import Configuration
 from agent.guard.deadman import Deadman
+from agent.guard.flatten import Flatten
 from agent.guard.folder import Arming, Folder
 from agent.guard.ladder import Ladder, Rung
 from agent.guard.link import AgentLink
@@ -36,6 +37,8 @@ from agent.guard.watch import Trip, Watch
 LATCH_WAIT_S = 0.2
 """How long a disk that hangs may hold up the rest."""
 TRUTH_AGE_MAX_NS = 3_000_000_000
+FLATTEN_MAX_NS = 60_000_000_000
+"""A guard of one run waits for so long until what is held has gone; one that stands goes on for ever."""
 LATCH_LOOK_NS = 100_000_000
 
 
@@ -52,6 +55,9 @@ class Guard:
         self._ladder: Ladder | None = None
         self._shield: Ladder | None = None
         self._farewell: Ladder | None = None
+        self._flattening: Ladder | None = None
+        self._flattening_since_ns = 0
+        self._was_flat = False
         self._tripped_ns = 0
         self._latch_looked_ns = 0
         self._latch_error = ""
@@ -289,8 +295,25 @@ class Guard:
                     self.folder.note_verified(str(held.get("evidence")), self.rungs())
                 self.folder.end_arming()
             self.log("verified" if ladder.is_verified else "gave up", rungs=self.rungs())
+        if ladder.is_verified and not self._is_flat(now_ns):
+            return
         if self.configuration.is_single_run:
             self.exit_code = 6
+
+    def _is_flat(self, now_ns: int) -> bool:
+        """Everything stands still: what is held goes now, where a person wants that. False while it goes."""
+        venue = self.configuration.venue
+        if venue is None or not venue.is_flattened:
+            return True
+        if self._flattening is None:
+            self._flattening = Ladder([Flatten(venue.venue, venue.collar_ppm)])
+            self._flattening.climb()
+            self._flattening_since_ns = now_ns
+            self.log("flattening")
+        if self._flattening.is_verified and not self._was_flat:
+            self._was_flat = True
+            self.log("flat")
+        return self._was_flat or now_ns - self._flattening_since_ns > FLATTEN_MAX_NS
 
     def _ladder_for(self, target: Target | None) -> Ladder:
         venue, chain = self.configuration.venue, self.configuration.chain
@@ -339,10 +362,11 @@ class Guard:
         ]
 
     def _dismantle(self) -> None:
-        for ladder in (self._ladder, self._shield):
+        for ladder in (self._ladder, self._shield, self._flattening):
             if ladder is not None:
                 ladder.dismantle()
-        self._ladder = self._shield = None
+        self._ladder = self._shield = self._flattening = None
+        self._was_flat = False
 
     def _unlink(self) -> None:
         if self.link is not None:
@@ -374,8 +398,21 @@ class Guard:
             "rungs": self.rungs(),
             "is_verified": bool(self._ladder and self._ladder.is_verified),
             "button": self._button,
+            "flatten": self._flatten_status(),
             "network_cut": {"is_possible": not self._cutter.why_not, "why_not": self._cutter.why_not},
             "deadman_armed": self._deadman.times_armed if self._deadman else None,
+        }
+
+    def _flatten_status(self) -> dict[str, Any] | None:
+        """None where nobody asked for it."""
+        venue = self.configuration.venue
+        if venue is None or not venue.is_flattened:
+            return None
+        report = self._flattening.reports()[0] if self._flattening is not None else None
+        return {
+            "is_under_way": report is not None,
+            "is_flat": self._was_flat,
+            "last_fault": report.last_fault if report is not None else "",
         }
 
     def note_button(self, url: str, why_not: str) -> None:

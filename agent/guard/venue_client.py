@@ -1,6 +1,7 @@
 """The order-book venue as the guard needs it: stop things, and read whether they stopped.
 
-The key has the scopes `read`, `cancel` and `revoke`; with it nobody can trade or make a key. An answer "done" is
+The key has the scopes `read`, `cancel` and `revoke`, and `reduce` where a person wants positions flattened; with it nobody
+can open a position or make a key. An answer "done" is
 never evidence here: only the reads are.
 """
 
@@ -42,6 +43,19 @@ class ExecutionPage(NamedTuple):
     is_complete: bool
     to_exec_seq: int
     last_exec_seq: int
+
+
+Levels = tuple[tuple[Decimal, Decimal], ...]
+"""Price and quantity, the best first."""
+DEPTH = 50
+
+
+class Grid(NamedTuple):
+    """What an order of a market must be a multiple of, and have at least."""
+
+    tick: Decimal
+    lot: Decimal
+    min_quantity: Decimal
 
 
 class Venue(NamedTuple):
@@ -97,6 +111,41 @@ class VenueClient:
         status, _ = self._peer.ask("DELETE", path, {"fence": "account"} | ({"symbol": symbol} if symbol else {}))
         if status not in OK_STATUSES:
             raise PeerFault(f"the venue answered {status} to a cancel-all")
+
+    def fence(self) -> int:
+        """The same for the epoch that holds from now on. Raises PeerFault where the answer names none."""
+        status, answer = self._peer.ask("DELETE", self._venue.path("orders") + "?fence=account", {"fence": "account"})
+        if status not in OK_STATUSES:
+            raise PeerFault(f"the venue answered {status} to a fence")
+        return _integer(answer, "session_epoch")
+
+    def place(self, order: Mapping[str, Any]) -> None:
+        """One order that reduces. Its answer is no evidence; that it was refused is told."""
+        status, answer = self._peer.ask("POST", self._venue.path("orders"), dict(order))
+        if status not in OK_STATUSES:
+            code = answer.get("code") if isinstance(answer, Mapping) else None
+            word = code if isinstance(code, str) and code.isidentifier() else ""
+            raise PeerFault(f"the venue answered {status} {word} to a reducing order".replace("  ", " "))
+
+    def grids(self) -> dict[str, Grid]:
+        """The markets."""
+        return {
+            str(row.get("symbol", "")): Grid(
+                *(_positive(row.get(name)) for name in ("tick", "lot", "min_qty")),
+            )
+            for row in _rows(self._read("/v1/instruments"), "instruments")
+        }
+
+    def book(self, symbol: str) -> tuple[Levels, Levels]:
+        """Bids and asks, the best first."""
+        answer = self._read(f"/v1/markets/{quote(symbol, safe='')}/orderbook?depth={DEPTH}")
+        sides = []
+        for name in ("bids", "asks"):
+            levels = answer.get(name) if isinstance(answer, Mapping) else None
+            if not isinstance(levels, list) or not all(isinstance(one, list) and len(one) >= 2 for one in levels):
+                raise PeerFault("the venue's book is none")
+            sides.append(tuple((_positive(one[0]), decimal_of(one[1])) for one in levels))
+        return sides[0], sides[1]
 
     def open_orders(self) -> OpenOrders:
         answer = self._read(self._venue.path("orders") + "?status=open")
@@ -181,6 +230,13 @@ def _amount(row: Mapping[str, Any], *names: str) -> Decimal:
         if name in row:
             return decimal_of(row[name])
     raise PeerFault(f"a row of the venue has no {names[0]}")
+
+
+def _positive(value: Any) -> Decimal:
+    number = decimal_of(value)
+    if number <= 0:
+        raise PeerFault("the venue's answer holds a number that is not above 0")
+    return number
 
 
 def decimal_of(value: Any) -> Decimal:

@@ -211,6 +211,9 @@ def _lines(row: dict[str, Any]) -> list[str]:
             lines.append(
                 f"  agent   run {guard['run']}, process {guard['agent_pid']}, mode {guard['mode']}, last beat {age}"
             )
+        flat = guard["flatten"]
+        if flat is not None and flat["is_under_way"]:
+            lines.append(f"  flatten {'done' if flat['is_flat'] else 'under way'}  {flat['last_fault']}".rstrip())
         cut = guard["network_cut"]
         if not cut["is_possible"]:
             lines.append(f"  network NOT cut by a halt: {cut['why_not']}; bytes that the kernel holds may still leave")
