@@ -24,7 +24,7 @@ from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, ArmTimer
 from agent.core.effects.orders import Refuse, Resynchronise
 from agent.core.events import Event, Stamp
-from agent.core.events.control import ClockStepped, OperatorCommand, RunStarted, StrategyAlive, TimerFired
+from agent.core.events.control import ClockAgreed, ClockStepped, OperatorCommand, RunStarted, StrategyAlive, TimerFired
 from agent.core.events.market import (
     BookDelta,
     BookSnapshot,
@@ -117,6 +117,7 @@ class OrderDesk:
             StrategyAlive: self._on_strategy_alive,
             OperatorCommand: people.commanded,
             ClockStepped: self._on_clock_step,
+            ClockAgreed: self._on_clock_agreed,
             ClockOffset: self._on_clock_offset,
             Flow: self._settling.flowed,
             OrderAck: self._on_execution,
@@ -172,6 +173,7 @@ class OrderDesk:
         self.signals.begin(stamp)
         self.orders.begin_run(event.run_epoch, stamp, out)
         self.session.apply(SessionDown(reason="a new run"), stamp, out)
+        self._stopping.clock_mode("", stamp, out)  # what was set was another run's clock
         self._settling.settle(out, stamp)
         self._arm_signals(out)
         if event.is_reset:
@@ -357,6 +359,7 @@ class OrderDesk:
     def _on_clock_step(self, event: ClockStepped, stamp: Stamp, out: Outcome) -> None:
         self.signals.clock_stepped(stamp)
         self.orders.clock_stepped(event.by_ns, stamp)
+        self._stopping.clock_mode(self._standing.clock_problem, stamp, out)
         self._arm_signals(out)
 
     def _on_clock_offset(self, event: ClockOffset, stamp: Stamp, out: Outcome) -> None:
@@ -366,3 +369,7 @@ class OrderDesk:
             detail = f"the venue agrees; it was: {self._standing.clock_problem}"
             out.effects.append(Alarm("notice", "CLOCK_AGREED", "clock", detail))
             self._standing.clock_problem = ""
+            self._stopping.clock_mode("", stamp, out)
+
+    def _on_clock_agreed(self, event: ClockAgreed, stamp: Stamp, out: Outcome) -> None:
+        self._stopping.clock_mode("", stamp, out)

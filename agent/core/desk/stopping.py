@@ -19,10 +19,11 @@ from agent.core.instruments import Side
 from agent.core.orders.order import Order
 from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
-from agent.core.risk.modes import ACTIVE, Level, Mode
+from agent.core.risk.modes import ACTIVE, REDUCE_ONLY, Level, Mode
 
 SESSION = "session"
 """Who holds the mode that a difference with the venue leads to."""
+CLOCK = "clock"
 FENCE_AGAIN_NS = 1_000_000_000
 """A venue answers a cancel-all within milliseconds."""
 
@@ -64,6 +65,15 @@ class Stopping:
         breakers = self._state.breakers
         out.effects.extend(
             breakers.release(SESSION, detail) if mode is ACTIVE else breakers.hold(SESSION, mode, detail, stamp)
+        )
+
+    def clock_mode(self, problem: str, stamp: Stamp, out: Outcome) -> None:
+        """The wall clock was set, or two sources agree on the time again: the same."""
+        breakers = self._state.breakers
+        out.effects.extend(
+            breakers.hold(CLOCK, REDUCE_ONLY, problem, stamp)
+            if problem
+            else breakers.release(CLOCK, "two sources agree on the time")
         )
 
     def modes_changed(self, stamp: Stamp, out: Outcome) -> None:

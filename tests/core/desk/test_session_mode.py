@@ -8,6 +8,7 @@ from agent.core.accounts.marks import Rate
 from agent.core.effects import Effect
 from agent.core.effects.control import ModeChanged
 from agent.core.effects.orders import CancelOrder
+from agent.core.events.control import ClockAgreed, ClockStepped, RunStarted
 from agent.core.events.orders import AccountSnapshot, Asked, Balance, ClockOffset, OpenOrder, OpenOrders, VenuePosition
 from agent.core.instruments import FOREIGN_DIGITS, Side
 from agent.core.step import Core
@@ -82,6 +83,20 @@ def test_a_clock_that_is_off_does_the_same() -> None:
     assert only(ModeChanged, effects).mode == "REDUCE_ONLY"
     assert [cancel.client_order_id for cancel in of(CancelOrder, effects)] == [bid]
     assert only(ModeChanged, played.step(ClockOffset(0, MILLISECOND_NS))).mode == "ACTIVE"
+
+
+def test_a_wall_clock_that_was_set_does_the_same_until_two_sources_agree() -> None:
+    played, (bid, _) = resting()
+    effects = played.step(ClockStepped(2 * SECOND_NS))
+    changed = only(ModeChanged, effects)
+    assert (changed.mode, changed.by) == ("REDUCE_ONLY", "clock")
+    assert [cancel.client_order_id for cancel in of(CancelOrder, effects)] == [bid]
+    back = only(ModeChanged, played.step(ClockOffset(0, MILLISECOND_NS)))
+    assert (back.mode, back.by) == ("ACTIVE", "clock")
+    played.step(ClockStepped(2 * SECOND_NS))
+    assert only(ModeChanged, played.step(ClockAgreed())).mode == "ACTIVE"
+    played.step(ClockStepped(2 * SECOND_NS))
+    assert only(ModeChanged, played.step(RunStarted(run_epoch=2))).mode == "ACTIVE", "it was another run's clock"
 
 
 def test_a_fee_in_a_third_currency_is_a_debt_in_it_and_part_of_the_account_by_its_rate() -> None:
