@@ -73,6 +73,9 @@ class World:
         self.now_ns = 10**9
         self.exec_seq = 0
         self.halts: list[str] = []
+        self.modes: list[tuple[str, str, int]] = []
+        """What the session told of its own mode: words, why, and the event it was at."""
+        self.session.on_mode = lambda mode, why, stamp, out: self.modes.append((mode.words, why, stamp.seq))
 
     def tell(self, event: OrderEvent) -> list[Effect]:
         """The books take a fill in after the session has seen it, which is the harder order."""
