@@ -243,6 +243,7 @@ class Guard:
     def _rest(self) -> None:
         """A person has reset the latch: the next agent may come."""
         self._dismantle()
+        self._cutter = Cutter()  # what failed once is tried anew
         self._unlink()
         self._take_reserves()
         self.watch = Watch(self.configuration.limits)
