@@ -28,6 +28,7 @@ from agent.core.instruments import OrderType, Side
 from agent.core.risk.check_view import AccountLimits
 from agent.core.risk.profiles import AGGRESSIVE
 from agent.core.step import Core
+from agent.venues.purpleflea.last_guard import OrderCaps
 from benchmarks.venue_market import BTC
 
 BUY, SELL, LIMIT = Side.BUY, Side.SELL, OrderType.LIMIT
@@ -52,6 +53,7 @@ BENCH = msgspec.structs.replace(
     max_book_age_ns=LONG_NS,
 )
 """Every limit out of reach, so that no check refuses and none is left out; the breakers are those of `aggressive`."""
+CAPS = OrderCaps(max_orders_per_s=FAR, max_order_notional=FAR)
 DESK = DeskSettings(
     symbols=(BTC.symbol,),
     currency="USDC",

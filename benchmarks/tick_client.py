@@ -31,6 +31,7 @@ from agent.venues.purpleflea.credentials import Credentials
 from agent.venues.purpleflea.options import Options
 from agent.venues.purpleflea.protocol import PurpleFleaProtocol
 from benchmarks import tick_loop
+from benchmarks.core_world import CAPS
 from benchmarks.venue_market import BTC
 
 LIMIT_TICKS = 600_100
@@ -49,15 +50,15 @@ class Reflex:
 
     def __init__(self, port: int, journal: JournalWriter) -> None:
         self._journal = journal
-        protocol = PurpleFleaProtocol(Options(symbols=(BTC.symbol,), ping_ms=60_000), [BTC])
+        protocol = PurpleFleaProtocol(Options(symbols=(BTC.symbol,), ping_ms=60_000, caps=CAPS), [BTC])
         self.client = PurpleFleaClient(
             protocol, RealNetwork(), f"ws://127.0.0.1:{port}/", Credentials("k"), self.on_events
         )
 
     def on_events(self, events: list[Event], stamp: Stamp) -> None:
         for event in events:
-            times = {"monotonic_ns": stamp.monotonic_ns, "wall_ns": stamp.wall_ns}
-            sequence = self._journal.event(event, **times)
+            monotonic_ns, wall_ns = stamp.monotonic_ns, stamp.wall_ns
+            sequence = self._journal.event(event, monotonic_ns=monotonic_ns, wall_ns=wall_ns)
             if type(event) is MarketTick and event.price_ticks <= LIMIT_TICKS:
                 place = Place(
                     client_order_id="aaaaaaiaaaaaaaaa34",
@@ -66,11 +67,11 @@ class Reflex:
                     order_type=OrderType.LIMIT,
                     lots=10,
                     price_ticks=event.price_ticks,
-                    expire_ns=stamp.wall_ns + 1_000_000_000,
+                    expire_ns=wall_ns + 1_000_000_000,
                     epoch=1,
                 )
-                self._journal.effects((place,), **times)
-                self.client.send(place, Stamp(sequence, stamp.monotonic_ns, stamp.wall_ns))
+                self._journal.effects((place,), monotonic_ns=monotonic_ns, wall_ns=wall_ns)
+                self.client.send(place, Stamp(sequence, monotonic_ns, wall_ns))
 
 
 async def ours(port: int) -> None:

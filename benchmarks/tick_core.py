@@ -27,7 +27,7 @@ from agent.ports.real_network import RealNetwork
 from agent.venues.purpleflea.client import PurpleFleaClient
 from agent.venues.purpleflea.credentials import Credentials
 from agent.venues.purpleflea.options import Options
-from benchmarks.core_world import DESK, FAR, STRATEGY
+from benchmarks.core_world import CAPS, DESK, FAR, STRATEGY
 
 LIMIT_TICKS = 600_100
 LOOK_S = 0.25
@@ -78,6 +78,7 @@ async def trade(port: int) -> None:
                     orders_per_s=FAR,
                     cancels_per_s=FAR,
                     max_open=FAR,
+                    caps=CAPS,
                     ping_ms=60_000,  # the server waits for nothing but orders
                     late_ms=FAR,  # it sends the same tick again and again
                 ),

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import tick_loop
-from benchmarks.tick_venue import BOOK_SEQ, framed, go_live
+from benchmarks.tick_venue import BOOK_SEQ, encoded, framed, go_live, snapshot
 from benchmarks.venue_market import hello, tick_text
 
 ROUNDS = 5
@@ -50,7 +50,7 @@ def shake_hands(connection: socket.socket) -> None:
 
 def greet(connection: socket.socket) -> None:
     """Say hello, and take in what a client of the contract then says of its own (subscriptions, its first ping)."""
-    connection.sendall(framed(hello()))
+    connection.sendall(framed(hello()) + framed(encoded(snapshot())))
     connection.settimeout(0.7)
     try:
         while connection.recv(65_536):

@@ -46,7 +46,7 @@ def go_live(connection: socket.socket) -> None:
     missing = {"subscribe", "open_orders", "account"} - answered
     if missing:
         raise AssertionError(f"the client did not ask for {', '.join(sorted(missing))}; it said {sorted(answered)}")
-    connection.sendall(framed(encoded(_snapshot())))  # fresh, however long all that took
+    connection.sendall(framed(encoded(snapshot())))  # fresh, however long all that took
 
 
 def encoded(frame: dict[str, Any]) -> bytes:
@@ -58,7 +58,7 @@ def _answers(asked: dict[str, Any]) -> list[dict[str, Any]]:
     match asked["action"]:
         case "subscribe":
             said: list[dict[str, Any]] = [{"type": "subscribed"}]
-            return [*said, _snapshot()] if "orderbook" in asked["channels"] else said
+            return [*said, snapshot()] if "orderbook" in asked["channels"] else said
         case "fills_since":
             return [{"type": "replay_done", "to_exec_seq": 0, **about}]
         case "open_orders":
@@ -88,7 +88,8 @@ def _instrument() -> dict[str, Any]:
     }
 
 
-def _snapshot() -> dict[str, Any]:
+def snapshot() -> dict[str, Any]:
+    """The market's book, fresh."""
     return {
         "type": "book_snapshot",
         "symbol": BTC.symbol,

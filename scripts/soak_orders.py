@@ -45,6 +45,7 @@ from agent.ports.clock import SystemClock
 from agent.ports.real_network import RealNetwork
 from agent.venues.purpleflea.client import PurpleFleaClient
 from agent.venues.purpleflea.credentials import Credentials
+from agent.venues.purpleflea.last_guard import OrderCaps
 from agent.venues.purpleflea.options import Options
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -141,6 +142,7 @@ class Soak:
                     orders_per_s=ORDERS_PER_S,
                     cancels_per_s=2 * ORDERS_PER_S,
                     malformed_per_minute=10**6,
+                    caps=OrderCaps(max_orders_per_s=2 * ORDERS_PER_S, max_order_notional=1_000_000),
                 ),
             ),
             guard=GuardPlan(folder=self.folder / "guard", beat_deadline_ms=5_000, give_up_s=1),

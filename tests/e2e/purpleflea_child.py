@@ -28,6 +28,7 @@ from agent.journal.writer import JournalWriter
 from agent.ports.clock import SystemClock
 from agent.ports.real_network import RealNetwork
 from agent.venues.purpleflea.credentials import Credentials
+from agent.venues.purpleflea.last_guard import OrderCaps
 from agent.venues.purpleflea.options import Options
 from tests.e2e.purpleflea_crashes import dies_at, fails_sync
 
@@ -141,7 +142,11 @@ async def trade(plan: Plan) -> Ended:
             ws_url=plan.ws_url,
             credentials=Credentials(plan.key, "x-api-key"),
             options=Options(
-                symbols=SYMBOLS, orders_per_s=500, cancels_per_s=1000, cod_grace_ms=0 if plan.has_cod else None
+                symbols=SYMBOLS,
+                orders_per_s=500,
+                cancels_per_s=1000,
+                cod_grace_ms=0 if plan.has_cod else None,
+                caps=OrderCaps(max_orders_per_s=1_000, max_order_notional=1_000_000),
             ),
         ),
         guard=GuardPlan(folder=Path(plan.guard_folder), beat_deadline_ms=2_000, give_up_s=1),

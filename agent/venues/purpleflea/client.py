@@ -26,6 +26,7 @@ from agent.ports.clock import SYSTEM_CLOCK, Clock
 from agent.ports.entropy import SYSTEM_ENTROPY, Entropy
 from agent.ports.network import HandshakeRefused, Network, WebSocket
 from agent.venues.purpleflea.credentials import Credentials
+from agent.venues.purpleflea.last_guard import LastGuard
 from agent.venues.purpleflea.latency import Stages
 from agent.venues.purpleflea.protocol import Phase, PurpleFleaProtocol
 
@@ -85,6 +86,9 @@ class PurpleFleaClient:
         self._credentials = credentials
         self._on_events = on_events
         self._on_alarm = on_alarm
+        self.last_guard = LastGuard(
+            protocol.options.caps, protocol.markets, protocol.book_of, on_alarm=on_alarm or (lambda alarm: None)
+        )
         self._clock = clock
         self._monotonic_ns = clock.monotonic_ns
         self._wall_ns = clock.wall_ns
@@ -104,7 +108,7 @@ class PurpleFleaClient:
     # For the engine
 
     def send(self, effect: OrderEffect, stamp: Stamp) -> SendResult | None:
-        """Put an effect on the wire, at once.
+        """Put an effect on the wire, at once, unless the last guard knows better.
 
         None: it was handed to the kernel, which proves nothing. A SendResult `clean`: no byte of it left. Only places,
         cancels and amends have one; the other effects are asked again by the core's own timers.
@@ -118,6 +122,8 @@ class PurpleFleaClient:
         if socket is None:
             return None if request is None else _clean(effect, request)
         stepped_ns = self._monotonic_ns()
+        if request is not None and not self.last_guard.passes(effect, stepped_ns):
+            return _clean(effect, request)
         try:
             data = self.protocol.send(effect, stamp)
         except Rejected:

@@ -116,22 +116,23 @@ class LastGuard:
         if notional_atoms > caps.max_order_notional * 10**instrument.quote_digits and not is_reduce_only:
             allowed = f"{caps.max_order_notional} {instrument.quote} of 10^{instrument.quote_digits}"
             return Refused(Cap.NOTIONAL, f"{notional_atoms} atoms, at most {allowed}")
-        touch = self._touch(instrument.symbol)
-        if touch is None:
-            return Refused(Cap.NO_TOUCH, f"no price of {instrument.symbol} was seen yet")
-        bid_ticks, ask_ticks = touch
+        symbol = instrument.symbol
+        book = self._book_of(symbol)
+        if book is not None and (book.best_bid_ticks or book.best_ask_ticks):
+            # A side that is empty is where the other one is.
+            bid_ticks, ask_ticks = (
+                book.best_bid_ticks or book.best_ask_ticks,
+                book.best_ask_ticks or book.best_bid_ticks,
+            )
+            self._touches[symbol] = bid_ticks, ask_ticks
+        elif symbol in self._touches:
+            bid_ticks, ask_ticks = self._touches[symbol]
+        else:
+            return Refused(Cap.NO_TOUCH, f"no price of {symbol} was seen yet")
         lowest, highest = bid_ticks * (PPM - caps.band_ppm), ask_ticks * (PPM + caps.band_ppm)
         if not lowest <= price_ticks * PPM <= highest:
             return Refused(Cap.PRICE, f"{price_ticks} ticks, touch {bid_ticks} and {ask_ticks}, {caps.band_ppm} ppm")
         return None
-
-    def _touch(self, symbol: str) -> tuple[int, int] | None:
-        book = self._book_of(symbol)
-        if book is not None:
-            bid_ticks, ask_ticks = book.best_bid_ticks, book.best_ask_ticks
-            if bid_ticks or ask_ticks:  # a side that is empty is where the other one is
-                self._touches[symbol] = bid_ticks or ask_ticks, ask_ticks or bid_ticks
-        return self._touches.get(symbol)
 
     def _market_of(self, client_order_id: str) -> Market | None:
         try:

@@ -80,6 +80,8 @@ class PurpleFleaProtocol:
             counters=self.counters,
             malformed=self._malformed,
         )
+        self.book_of = self._data.book_of
+        """The adapter's own book of a symbol."""
         self._listing = Listing(self.markets, options.symbols, self.define)
         self._decoder = Decoder()
         self._article_decoder = Decoder(article.ArticleInbound)

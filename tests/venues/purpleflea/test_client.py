@@ -16,6 +16,7 @@ from websockets.http11 import Request, Response
 from agent.core.effects.control import Alarm
 from agent.core.effects.orders import CancelOrder, Place, QueryOpen, Reconnect
 from agent.core.events import Event, Stamp
+from agent.core.events.market import BookSnapshot
 from agent.core.events.orders import OrderAck, SendResult, SessionDown, SessionUp
 from agent.core.instruments import OrderType, Side
 from agent.ports.clock import SYSTEM_CLOCK
@@ -97,6 +98,12 @@ class World:
         return sum(isinstance(event, kind) for event in self.events)
 
 
+def now_book() -> str:
+    levels = {"bids": [["100.0", "1.000"]], "asks": [["100.1", "1.000"]]}
+    at_us = SYSTEM_CLOCK.wall_ns() // 1_000
+    return encoded(type="book_snapshot", symbol="BTC-USDC", book_seq=1, exchange_ts=at_us, **levels).decode()
+
+
 @contextlib.asynccontextmanager
 async def world(handler: Handler, *, answer: Any = None, **changed: Any) -> AsyncIterator[World]:
     async with serve(handler, "127.0.0.1", 0, process_request=answer, compression=None) as server:
@@ -152,6 +159,7 @@ async def test_what_the_session_needs_goes_out_before_what_its_events_cause() ->
 async def test_an_order_and_its_answer_are_timed() -> None:
     async def handler(connection: ServerConnection) -> None:
         await connection.send(now_hello())
+        await connection.send(now_book())
         async for message in connection:
             frame = json.loads(message)
             if frame["action"] == "place_order":
@@ -166,12 +174,31 @@ async def test_an_order_and_its_answer_are_timed() -> None:
                 await connection.send(ack.decode())
 
     async with world(handler) as made:
-        await made.until(lambda: made.protocol.may_place)
+        await made.until(lambda: made.count(BookSnapshot))
         assert made.place() is None
         await made.until(lambda: made.count(OrderAck))
         made.client.stages.drain()
         counts = {name: histogram.n for name, histogram in made.client.stages.histograms.items()}
     assert counts == {"decode": 1, "step": 1, "send": 1, "tick_to_order": 1, "venue": 1}
+
+
+async def test_an_order_that_the_last_guard_refuses_stays_and_that_is_proved() -> None:
+    heard: list[dict[str, Any]] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send(now_hello())
+        async for message in connection:
+            heard.append(json.loads(message))
+
+    async with world(handler) as made:
+        await made.until(lambda: made.protocol.may_place)
+        assert made.place() == SendResult(client_order_id="aaa", request="place", result="clean")
+        await made.until(lambda: heard)
+        assert [(alarm.code, alarm.subject) for alarm in made.alarms] == [("LAST_GUARD", "aaa")]
+        assert made.client.last_guard.refused == {"no_touch": 1}
+        assert made.client.send(CancelOrder("aaa"), Stamp(1, 1, 1)) is None
+        await made.until(lambda: heard[-1]["action"] == "cancel_order")
+    assert "place_order" not in {frame["action"] for frame in heard}
 
 
 async def test_without_a_connection_nothing_left_and_that_is_proved() -> None:

@@ -244,6 +244,7 @@ async def test_frames_that_come_twice_change_nothing() -> None:
 async def test_bytes_that_are_no_frame_are_counted_and_the_session_goes_on(mode: str) -> None:
     fault = {"knob": "F31", "parameters": {"mode": mode}, "when": {"after_n": 10, "count": 3}}
     async with world(faults=[fault], events_per_s=300.0) as made:
+        await ready(made)
         await made.until(lambda: made.protocol.counters["malformed"] + made.protocol.counters["unknown_type"] >= 1)
         made.place("aaa", OrderType.POST_ONLY, 580_000)
         assert isinstance(await made.first(OrderAck, "aaa"), OrderAck)
