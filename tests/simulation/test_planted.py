@@ -21,6 +21,7 @@ QUICK = (
     "old-book-traded",
     "fence-ignored",
     "fence-without-epoch",
+    "halts-beside-a-guard",
 )
 
 

@@ -12,7 +12,7 @@ from agent.core.effects import Effect
 from agent.core.effects.control import DayRolled, ModeChanged, Stop
 from agent.core.effects.orders import Place
 from agent.core.events import Event, Stamp
-from agent.core.events.control import GuardPulse, RunStarted
+from agent.core.events.control import GuardGone, GuardPulse, RunStarted
 from agent.core.events.orders import CancelRequested, Fill, OpenOrders, SessionDown, SessionUp
 from agent.devnet.virtual.faults import BY_NAME
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PULSE_LATE_NS = 250_000_000
 PULSE_LOST_NS = 500_000_000
 NO_ENTRY = frozenset({"PAUSED", "REDUCE_ONLY", "HALTED", "KILLED"})
-PEOPLE = frozenset({"guard", "operator"})
-"""Who may halt for reasons that the venue has no part in."""
+GUARD = "guard"
+"""Who is named where the guard is the cause of a halt."""
 
 
 class Duties:
@@ -35,6 +35,9 @@ class Duties:
         self._modes_ns = 0
         """True time of the last change."""
         self._pulse_ns: int | None = None
+        self._begun_ns = 0
+        """Monotonic time of the run's begin."""
+        self._is_guard_gone = False
         self._is_reconciled = False
         self._day: int | None = None
         self._day_ns = 0
@@ -59,8 +62,12 @@ class Duties:
                 self.cancels[event.client_order_id] = self._world.timeline.now_ns
             case Fill():
                 self._on_fill(event)
+            case GuardGone():
+                self._is_guard_gone = True
             case RunStarted():
                 self._pulse_ns = None
+                self._begun_ns = stamp.monotonic_ns
+                self._is_guard_gone = False
                 self._is_reconciled = False
                 if event.is_reset:
                     self._must_halt = ""
@@ -84,7 +91,7 @@ class Duties:
             elif isinstance(effect, Stop):
                 stopped_by = effect.by
                 self._must_halt = ""
-                self._judge_stop(effect)
+                self._judge_stop(effect, stamp)
             elif isinstance(effect, ModeChanged) and effect.by != stopped_by:
                 self._modes[effect.symbol] = effect.mode
                 self._modes_ns = self._world.timeline.now_ns
@@ -143,10 +150,14 @@ class Duties:
         positions = (self._world.ledger.position_lots, self._lots_told)
         return any(0 < place.lots <= -place.side.sign * lots.get(place.symbol, 0) for lots in positions)
 
-    def _judge_stop(self, stop: Stop) -> None:
+    def _judge_stop(self, stop: Stop, stamp: Stamp) -> None:
         """A halt needs a cause: a peer that breaks its contract, a guard that is silent, a lost end of the journal."""
         world = self._world
-        if stop.by not in PEOPLE and not self.has_breach and not world.may_lose_tail:
+        if stop.by == GUARD:
+            age_ns = stamp.monotonic_ns - max(self._begun_ns, self._pulse_ns or 0)
+            if not self._is_guard_gone and age_ns <= PULSE_LOST_NS:
+                world.find("O11", f"halted for a guard that was heard {age_ns} ns ago: {stop.reason}")
+        elif not self.has_breach and not world.may_lose_tail:
             world.find("O11", f"halted without a cause, by {stop.by}: {stop.reason}")
 
     def _see_overfills(self) -> None:

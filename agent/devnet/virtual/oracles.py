@@ -123,7 +123,7 @@ class Oracles:
                 self._halted, self._halted_ns = True, self._world.timeline.now_ns
         self.duties.on_effects(effects, stamp)
         self.doubts.on_effects(effects)
-        self._sessions.on_effects(effects)
+        self._sessions.on_effects(effects, stamp)
 
     def _see_book(self, event: Event, stamp: Stamp) -> None:
         if isinstance(event, BookSnapshot):
@@ -275,6 +275,8 @@ class Oracles:
         for client_order_id in self.duties.cancels:
             if client_order_id in world.venue.open:
                 return f"the cancel of {client_order_id} was asked for and is forgotten"
+        if self._halted and world.venue.open:
+            return f"halted, and {sorted(world.venue.open)} rest at the venue"
         ours = {order.client_order_id for order in agent.live_orders()}
         theirs = set(world.venue.open)
         if ours != theirs:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.core.effects import Effect
-from agent.core.effects.control import DisarmTimer
-from agent.core.effects.orders import Amend, Place, QueryAccount, QueryOpen, Reconnect, ReplayFrom
+from agent.core.effects.control import DisarmTimer, Stop
+from agent.core.effects.orders import Amend, CancelAll, Place, QueryAccount, QueryOpen, Reconnect, ReplayFrom
 from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
 from agent.core.events.control import RunStarted
@@ -25,6 +25,8 @@ OF_AN_EPOCH = (
     events.ReplayDone,
 )  # fmt: skip
 """Frames that count in their own epoch alone. A fill is true whoever tells it."""
+ANSWERED_NS = 1_000_000_000
+"""A cancel-all that is no older is still under way."""
 OF_A_REPLAY = (QueryOpen, QueryAccount, ReplayFrom, Reconnect)
 
 
@@ -37,6 +39,8 @@ class Sessions:
         """The highest that the agent was told."""
         self._up_ns: int | None = None
         """Monotonic time of the present session's begin; None without one."""
+        self._cancelled_ns: int | None = None
+        """Monotonic time at which everything was cancelled last, in this session."""
         self._cursor: int | None = None
         """Executions that the agent had applied behind the last step."""
 
@@ -47,7 +51,7 @@ class Sessions:
                 self._epoch = max(self._epoch, event.epoch)
                 self._up_ns = stamp.monotonic_ns
             case events.SessionDown() | RunStarted():
-                self._up_ns = None
+                self._up_ns = self._cancelled_ns = None
                 self._cursor = None
             case events.FenceDone(scope="account"):
                 self._epoch = max(self._epoch, event.epoch)
@@ -72,10 +76,12 @@ class Sessions:
             if is_about_it:
                 self._world.find("O12", f"{effect} for a frame of a passed epoch, {self._epoch} has begun: {event}")
 
-    def on_effects(self, effects: tuple[Effect, ...]) -> None:
+    def on_effects(self, effects: tuple[Effect, ...], stamp: Stamp) -> None:
         """Judge what the step sends."""
         for effect in effects:
             kind = type(effect)
+            if isinstance(effect, CancelAll) and not effect.symbol:
+                self._cancelled_ns = stamp.monotonic_ns
             if kind is not Place and kind is not Amend:
                 continue
             assert isinstance(effect, Place | Amend)
@@ -84,6 +90,11 @@ class Sessions:
             if kind is Place:
                 assert isinstance(effect, Place)
                 self._judge_decision(effect)
+
+        if self._up_ns is not None and any(type(effect) is Stop for effect in effects):
+            cancelled_ns = self._cancelled_ns
+            if cancelled_ns is None or stamp.monotonic_ns - cancelled_ns > ANSWERED_NS:
+                self._world.find("O8", "halted with a session at hand, and nothing is cancelled")
 
     def _judge_decision(self, place: Place) -> None:
         decided = self._world.ledger.decided((place.symbol, place.side, place.lots))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.core.desk.stopping import Stopping
 from agent.core.events import Stamp
 from agent.core.instruments import Side
 from agent.core.orders.machine import Machine
@@ -16,7 +17,7 @@ from agent.core.risk.exposure import Exposure, worst_exposure
 from agent.core.risk.modes import ACTIVE, Mode
 from agent.core.risk.rate import Bucket
 from agent.core.signals.admission import Admission
-from agent.core.standing import Standing
+from agent.core.standing import PULSE_LOST_NS, Standing
 from agent.devnet.virtual.planted.swap import bug
 
 
@@ -80,6 +81,14 @@ def _guard_is_well(self: Standing, now_ns: int) -> int:
     return 0
 
 
+def _silent_early(self: Standing, now_ns: int) -> str:
+    return "no pulse" if self.heard_ns is not None and now_ns - self.heard_ns > PULSE_LOST_NS // 2 else ""
+
+
+def _no_fence(self: Stopping, stamp: Any, out: Outcome) -> None:
+    """A halt lets what rests rest."""
+
+
 def _never_silent(self: Standing, now_ns: int) -> str:
     return ""
 
@@ -127,5 +136,11 @@ LIMITS = (
         (Standing, "guard_age_ns", _guard_is_well),
         (Standing, "silence", _never_silent),
     ),
+    bug(
+        "halts-beside-a-guard",
+        "a guard that is a little late counts as dead",
+        (Standing, "silence", _silent_early),
+    ),
+    bug("halt-leaves-orders", "a halt cancels nothing", (Stopping, "fence", _no_fence)),
     bug("signal-replayed", "a signal that comes again is a new one", (Admission, "judge", _admit_again)),
 )
