@@ -62,7 +62,8 @@ async def run(asked: VenueWorld) -> tuple[VenueResult, VenueBooks]:
 async def test_the_books_are_the_venues_after_a_cut_connection(tmp_path: Path) -> None:
     result, books = await run(world(tmp_path, 7, cut_after=0.5))
     assert books.differences == ()
-    assert (result.connections, result.open_orders, result.is_halted) == (2, 0, False)
+    assert (result.open_orders, result.is_halted) == (0, False)
+    assert result.connections >= 2
     assert len(result.fills) == books.fills > 0
     placed = [
         effect.client_order_id
