@@ -112,7 +112,6 @@ def _run(journal: JournalWriter, minutes: float) -> dict[str, object]:
                 busy.run(SAMPLE_LIVES)
                 samples.append(own_mb())
             seconds = time.monotonic() - start
-            gc.collect()  # a full one, which may come at any time
         finally:
             gc.callbacks.remove(pauses)
     growth_mb = samples[-1] - early_mb

@@ -38,7 +38,8 @@ has shown itself are there.
   acknowledges, fills and moves the book behind its time stamp, and waits until that is taken in; the article's client
   and the C echo are answered by nobody. It stands alone in its process (`benchmarks/naive/article_client.py`): in one
   that has loaded much else it can be 1.6 times as fast, by where the allocator puts its buffers.
-- C6: the longest collection behind the start, at the workload of C2 with journal and beats; a full one is among them.
+- C6: the longest collection behind the start, at the workload of C2 with journal and beats. None is a
+  full one: while a run trades there is none (`agent/engine/collector.py`).
 - C7: memory without files' pages from 60,000 lives on, by when all that is kept has reached its bound. Ten minutes of it
   are `python -m benchmarks.core_pauses --minutes 10`.
 """
