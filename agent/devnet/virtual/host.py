@@ -12,23 +12,21 @@ import asyncio
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, cast
-
-import msgspec
+from typing import Any, cast
 
 from agent.core.effects import Effect
 from agent.core.effects import orders as requests
 from agent.core.effects.control import ArmTimer, DisarmTimer
 from agent.core.events import Event, Stamp
-from agent.core.events import orders as events
 from agent.core.events.control import ClockAgreed, RunStarted, TimerFired
+from agent.devnet.virtual.client import Client
 from agent.devnet.virtual.clock import VirtualClock
 from agent.devnet.virtual.crashes import CrashPoints, PowerLost, ProcessDied
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.faults import Faults
 from agent.devnet.virtual.guard import Ears, VirtualGuard, VirtualLink
-from agent.devnet.virtual.link import NS_PER_MS, End
-from agent.devnet.virtual.network import Refused, VirtualNetwork
+from agent.devnet.virtual.link import NS_PER_MS
+from agent.devnet.virtual.network import VirtualNetwork
 from agent.devnet.virtual.profile import Profile
 from agent.devnet.virtual.schedule import Schedule
 from agent.devnet.virtual.seams import (
@@ -40,7 +38,7 @@ from agent.devnet.virtual.seams import (
     WatchedBrain,
     Witness,
 )
-from agent.devnet.virtual.venue import Hello, Ping, Pong, Question, Venue
+from agent.devnet.virtual.venue import Venue
 from agent.engine.stepping import CLOCK_STEP_NS, Stepper
 from agent.engine.timers import Timers
 from agent.errors import SetupError
@@ -48,41 +46,15 @@ from agent.journal.writer import NEEDS_SYNC
 from agent.ports.processes import Figures
 
 NS_PER_S = 1_000_000_000
-VENUE_URL = "wss://venue.test/ws"
 WAKE_NS = 200_000
 """A thread that was woken runs within this."""
 SNAPSHOT_NS = 2 * NS_PER_S
 BEAT_NS = 100 * NS_PER_MS
-SILENCE_NS = 3 * NS_PER_S
-HELLO_NS = 2 * NS_PER_S
-"""A venue that does not greet within this is not one that orders may be sent to."""
-PING_NS = NS_PER_S
-BACK_OFF_NS_MAX = 4 * NS_PER_S
 RUN_FOLDER = Path("/agent/run")
 ON_THE_WIRE = (
     requests.Place, requests.CancelOrder, requests.Amend, requests.CancelAll, requests.QueryStatus, requests.QueryOpen,
     requests.QueryAccount, requests.ReplayFrom, requests.ArmDeadman, requests.Resynchronise,
 )  # fmt: skip
-ORDERS: dict[type, Literal["place", "cancel", "amend"]] = {
-    requests.Place: "place",
-    requests.CancelOrder: "cancel",
-    requests.Amend: "amend",
-}
-
-
-class _Connection:
-    """One connection, so that what an old one still says is told apart."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self.socket: End | None = None
-        self.is_greeted = False
-
-    def on_frame(self, data: Any) -> None:
-        self._host.on_frame(self, data)
-
-    def on_close(self, code: int | None, reason: str) -> None:
-        self._host.on_close(self, reason)
 
 
 class Host:
@@ -96,28 +68,20 @@ class Host:
         self._schedule = schedule
         self.clock = clock
         self.disk = disk
-        self._network = network
-        self._venue = venue
         self._guard = guard
         self._link: VirtualLink | None = None
         self._faults = faults
         self._profile = profile
-        self._jitter = jitter
         self._program = program
         self._witness = witness
         self._points = points
         self.incarnation = 0
         self.is_running = False
-        self.is_forbidden = False
-        """The venue refused the key for good: the process does not connect again."""
+        self.client = Client(self, schedule, network, venue, faults, profile, jitter)
         self.started: Started | None = None
         self.log: DyingLog | None = None
         self.stepper: Stepper | None = None
         self._timers: Timers | None = None
-        self._connection: _Connection | None = None
-        self.epoch = 0
-        self._heard_ns = 0
-        self._failures_to_connect = 0
         self._stalled_until_ns = 0
         self._last_offset_ns = 0
         self._read_up_to = 0
@@ -128,6 +92,16 @@ class Host:
     def brain(self) -> Brain:
         assert self.started is not None
         return self.started.brain
+
+    @property
+    def last_seq(self) -> int:
+        """Of the last stepped event."""
+        assert self.stepper is not None
+        return self.stepper.last.seq
+
+    def on_sent(self, effect: Effect) -> None:
+        """A request leaves the process."""
+        self._witness.on_sent(effect)
 
     # Life and death
 
@@ -148,20 +122,16 @@ class Host:
         loop = cast(asyncio.AbstractEventLoop, LoopOfTimers(self._schedule))
         self._timers = Timers(loop, self.clock, lambda name: self.take(TimerFired(name)))
         self.is_running = True
-        self.is_forbidden = False
-        self.epoch = 0
-        self._failures_to_connect = 0
         self._stalled_until_ns = 0
         self._last_offset_ns = self.clock.wall_ns() - self.clock.monotonic_ns()
         self.take(RunStarted(run_epoch=started.log.run_epoch, is_reset=is_reset))
         self._link = self._watched(is_reset=is_reset)
-        self._later(BEAT_NS, self._beat)
-        self._later(0, self._connect)
-        self._later(PING_NS, self._ping)
+        self.later(BEAT_NS, self._beat)
+        self.client.begin()
         self._is_woken = False
-        self._later(0, self._work_regularly)
+        self.later(0, self._work_regularly)
         if self._profile.has_snapshots:
-            self._later(SNAPSHOT_NS, self._snapshot)
+            self.later(SNAPSHOT_NS, self._snapshot)
 
     def _watched(self, *, is_reset: bool) -> VirtualLink | None:
         """A link to the guard. Without one a process does not place orders; here it lives on, to show that it does not."""
@@ -173,7 +143,7 @@ class Host:
             return None
 
     def _beat(self) -> None:
-        self._later(BEAT_NS, self._beat)
+        self.later(BEAT_NS, self._beat)
         self.take(TimerFired("beat"))
         if self._link is not None and self.is_running and self.stepper is not None and self.stepper.broken is None:
             assert self.started is not None
@@ -191,9 +161,7 @@ class Host:
             self._link = None
         if self._timers is not None:
             self._timers.close()
-        connection, self._connection = self._connection, None
-        if connection is not None and connection.socket is not None:
-            connection.socket.abort()
+        self.client.abort()
         self.clear_away()
         self._witness.on_death(reason)
 
@@ -226,9 +194,7 @@ class Host:
             self.kill(str(death))
 
     def _on_broken(self, error: BaseException) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None and connection.socket is not None:
-            connection.socket.abort()
+        self.client.abort()
 
     def stall(self, for_ns: int) -> None:
         """The process does not run for a while; what comes in waits."""
@@ -241,7 +207,7 @@ class Host:
         if not self.is_running or self.stepper is None:
             return
         if self._schedule.now_ns < self._stalled_until_ns:
-            self._later(self._stalled_until_ns - self._schedule.now_ns, self.take, *taken)
+            self.later(self._stalled_until_ns - self._schedule.now_ns, self.take, *taken)
             return
         try:
             self.stepper.take_all((*self._own_events(), *taken))
@@ -259,82 +225,8 @@ class Host:
         offset_ns = self.clock.wall_ns() - self.clock.monotonic_ns()
         moved_ns, self._last_offset_ns = offset_ns - self._last_offset_ns, offset_ns
         if abs(moved_ns) > CLOCK_STEP_NS:  # the stepper tells the core
-            self._later(2 * NS_PER_S, self.take, ClockAgreed())
+            self.later(2 * NS_PER_S, self.take, ClockAgreed())
         return noticed
-
-    def on_frame(self, connection: _Connection, data: Any) -> None:
-        if connection is not self._connection:
-            return
-        self._heard_ns = self._schedule.now_ns
-        if isinstance(data, Pong):
-            now_ns = self.clock.monotonic_ns()
-            middle_wall_ns = self.clock.wall_ns() - (now_ns - data.sent_ns) // 2
-            self.take(
-                events.ClockOffset(offset_ns=data.server_wall_ns - middle_wall_ns, round_trip_ns=now_ns - data.sent_ns)
-            )
-            return
-        if isinstance(data, events.SessionDown):
-            self._lose(connection, data)
-            return
-        if isinstance(data, Hello):
-            connection.is_greeted = True
-            self.epoch = data.up.epoch
-            offset_ns = data.server_wall_ns - self.clock.wall_ns()
-            self.take(msgspec.structs.replace(data.up, server_offset_ns=offset_ns))
-            return
-        if isinstance(data, events.FenceDone):
-            self.epoch = data.epoch
-        self.take(data)
-
-    def on_close(self, connection: _Connection, reason: str) -> None:
-        if connection is self._connection:
-            self._lose(connection, events.SessionDown(reason=reason))
-
-    def _lose(self, connection: _Connection, event: events.SessionDown) -> None:
-        self._connection = None
-        if connection.socket is not None:
-            connection.socket.abort()
-        self.is_forbidden = self.is_forbidden or event.is_terminal
-        self.take(event)
-        self._back_off()
-
-    # Connecting
-
-    def _connect(self) -> None:
-        if self._connection is not None or self.is_forbidden:
-            return
-        connection = _Connection(self)
-        try:
-            connection.socket = self._network.connect(VENUE_URL, {}, connection)
-        except (ConnectionError, Refused):
-            self._failures_to_connect += 1
-            self._back_off()
-            return
-        self._failures_to_connect = 0
-        self._connection = connection
-        self._heard_ns = self._schedule.now_ns
-        self._later(HELLO_NS, self._expect_hello, connection)
-
-    def _expect_hello(self, connection: _Connection) -> None:
-        if connection is self._connection and not connection.is_greeted:
-            self._lose(connection, events.SessionDown(reason="no hello"))
-
-    def _reconnect(self) -> None:
-        if self._connection is not None:
-            self._lose(self._connection, events.SessionDown(reason="what was missed cannot be had"))
-
-    def _back_off(self) -> None:
-        most_ns = min(BACK_OFF_NS_MAX, self._profile.pause_ns << min(5, self._failures_to_connect))
-        self._later(self._jitter.randrange(most_ns), self._connect)
-
-    def _ping(self) -> None:
-        connection = self._connection
-        if connection is not None and connection.socket is not None:
-            if self._schedule.now_ns - self._heard_ns > SILENCE_NS:
-                self._lose(connection, events.SessionDown(reason="silent"))
-            else:
-                connection.socket.send(Ping(self.clock.monotonic_ns()))
-        self._later(PING_NS, self._ping)
 
     # Out
 
@@ -347,7 +239,7 @@ class Host:
             assert isinstance(effect, DisarmTimer) and self._timers is not None
             self._timers.disarm(effect)
         elif kind is requests.Reconnect:
-            self._later(0, self._reconnect)
+            self.later(0, self.client.reconnect)
         elif kind in ON_THE_WIRE:
             name = kind.__name__
             self._points.at("before " + name)
@@ -358,7 +250,7 @@ class Host:
                 self.started.log.when_synced(self._when_durable(effect))
                 self._work_soon()
             else:
-                self._send(effect)
+                self.client.send(effect)
             self._points.at("behind " + name)
             if kind in NEEDS_SYNC and self._faults.strikes("host.kill_at_send"):
                 self._points.die(ProcessDied("behind " + name))
@@ -371,7 +263,7 @@ class Host:
         def go(failure: BaseException | None) -> None:
             if failure is None and self.is_running and self.incarnation == incarnation:
                 self._points.at(f"before the wire takes {type(effect).__name__}")
-                self._send(effect)
+                self.client.send(effect)
                 self._points.at(f"behind the wire of {type(effect).__name__}")
 
         return go
@@ -380,13 +272,13 @@ class Host:
         """Wake the journal's thread: somebody waits for a record."""
         if self._profile.durability == "power" and not self._is_woken:
             self._is_woken = True
-            self._later(WAKE_NS, self._work)
+            self.later(WAKE_NS, self._work)
 
     def _work_regularly(self) -> None:
         """What the journal's thread does by itself, now and then."""
         assert self.started is not None
         self._work()
-        self._later(self.started.log.settings.sync_every_ns, self._work_regularly)
+        self.later(self.started.log.settings.sync_every_ns, self._work_regularly)
 
     def _snapshot(self) -> None:
         """Write the whole state, so that the next start need not replay what led to it."""
@@ -399,14 +291,14 @@ class Host:
             self._witness.on_broken(error)
             self.kill(f"{type(error).__name__}: {error}")
             return
-        self._later(SNAPSHOT_NS, self._snapshot)
+        self.later(SNAPSHOT_NS, self._snapshot)
 
     def _work(self) -> None:
         """Sync, unless the disk is slow: then nothing else is synced meanwhile."""
         now_ns = self._schedule.now_ns
         if now_ns < self._disk_busy_until_ns:
             self._is_woken = True
-            self._later(self._disk_busy_until_ns - now_ns, self._work)
+            self.later(self._disk_busy_until_ns - now_ns, self._work)
         elif self._faults.strikes("disk.slow"):
             self._disk_busy_until_ns = now_ns + self._faults.span_ns("disk.slow", 300 * NS_PER_MS)
             self._work()
@@ -415,38 +307,7 @@ class Host:
             if self.started is not None:
                 self.started.log.work()
 
-    def _send(self, effect: Any) -> None:
-        assert self.stepper is not None
-        connection = self._connection
-        socket = connection.socket if connection is not None else None
-        request = ORDERS.get(type(effect))
-        asked = events.Asked(self.stepper.last.seq, True, self.epoch)
-        if request is not None and socket is not None and self._faults.strikes("network.unsure_send"):
-            if self._faults.choose("network.unsure_send", 2):
-                self._witness.on_sent(effect)
-                socket.send(Question(effect, asked))
-            self.take(events.SendResult(effect.client_order_id, request, "maybe"))
-        elif socket is not None and socket.is_open:
-            self._witness.on_sent(effect)
-            socket.send(Question(effect, asked))
-        elif request is not None:
-            self.take(events.SendResult(effect.client_order_id, request, "clean"))
-        if self._profile.asks_twice and isinstance(effect, requests.QueryStatus | requests.QueryOpen):
-            self._ask_by_http(effect, events.Asked(asked.seq, False, self.epoch))
-
-    def _ask_by_http(self, effect: Effect, asked: events.Asked) -> None:
-        """The same question on another way: its answer may overtake, and may outlive the connection."""
-        if self._faults.strikes("http.lose_request"):
-            return
-        slow_ns = self._faults.span_ns("http.slow", 4 * NS_PER_S) if self._faults.strikes("http.slow") else 0
-        self._later(self._profile.latency_base_ns, self._answer_by_http, effect, asked, slow_ns)
-
-    def _answer_by_http(self, effect: Effect, asked: events.Asked, slow_ns: int) -> None:
-        if self._venue.is_up and not self._faults.strikes("http.lose_answer"):
-            answer = self._venue.reply(effect, asked, asked.epoch)
-            self._later(self._profile.latency_base_ns + slow_ns, self.take, answer)
-
-    def _later(self, delay_ns: int, call: Callable[..., object], *args: Any) -> None:
+    def later(self, delay_ns: int, call: Callable[..., object], *args: Any) -> None:
         """Call it, if the process that asked for it still lives then."""
         self._schedule.at(self._schedule.now_ns + delay_ns, self._if_alive, self.incarnation, call, args)
 

@@ -258,7 +258,7 @@ class Oracles:
         world = self._world
         if not world.host.is_running or world.host.started is None:
             return "the process does not run"
-        if world.host.is_forbidden:
+        if world.host.client.is_forbidden:
             return ""
         agent = world.host.started
         for order in agent.live_orders():
@@ -289,7 +289,7 @@ class Oracles:
         """All is settled: now the books have to be equal."""
         world = self._world
         agent = world.host.started
-        if agent is None or world.host.is_forbidden:
+        if agent is None or world.host.client.is_forbidden:
             return
         for client_order_id, truth in world.ledger.orders.items():
             ours = agent.order(client_order_id)

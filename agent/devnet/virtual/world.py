@@ -20,13 +20,14 @@ from agent.core.events import Event, Stamp
 from agent.core.events import orders as events
 from agent.core.events.control import GuardPulse, OperatorCommand, StrategyAlive, TimerFired
 from agent.core.events.market import BookDelta, MarketTick
+from agent.devnet.virtual.client import VENUE_URL
 from agent.devnet.virtual.clock import Timeline, VirtualClock
 from agent.devnet.virtual.crashes import CrashPoints, PowerLost, ProcessDied
 from agent.devnet.virtual.disk import VirtualDisk
 from agent.devnet.virtual.fate import PULSE_NS, STRATEGIES, Fate
 from agent.devnet.virtual.faults import Faults
 from agent.devnet.virtual.guard import VirtualGuard
-from agent.devnet.virtual.host import VENUE_URL, Host
+from agent.devnet.virtual.host import Host
 from agent.devnet.virtual.ledger import Ledger
 from agent.devnet.virtual.link import NS_PER_MS, Latency
 from agent.devnet.virtual.market import BTC, ETH, Market
@@ -216,7 +217,7 @@ class World:
 
     def _reset(self) -> None:
         """A person has looked at a halt, and lets the agent go on."""
-        if not self.is_healed and not self.host.is_forbidden:
+        if not self.is_healed and not self.host.client.is_forbidden:
             self.host.kill("reset by a person")
             self._boot(is_reset=True)
             self.host.take(OperatorCommand(action="resume", reason="looked at"))
