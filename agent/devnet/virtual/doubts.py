@@ -48,12 +48,14 @@ class Doubts:
         self._world = world
         self._sent: dict[str, SentOrder] = {}
         """Orders that are not over, in the order in which they left."""
+        self._over: set[str] = set()
         self._awake_ns = 0
         self._stepped_ns: int | None = None
 
     def on_sent(self, place: Place) -> None:
-        """A place leaves the process."""
-        self._sent.setdefault(place.client_order_id, SentOrder(place.symbol, self._awake_ns))
+        """A place leaves the process; where its record was slow to reach the disk, that may be behind its end."""
+        if place.client_order_id not in self._over:
+            self._sent.setdefault(place.client_order_id, SentOrder(place.symbol, self._awake_ns))
 
     def on_event(self, event: Event, stamp: Stamp) -> None:
         """Before the step's effects are judged."""
@@ -131,5 +133,6 @@ class Doubts:
         order = self._sent.get(client_order_id)
         if order is not None:
             order.is_answered, order.is_doubted = True, False
-            if is_over:
-                del self._sent[client_order_id]
+        if is_over:
+            self._over.add(client_order_id)
+            self._sent.pop(client_order_id, None)
