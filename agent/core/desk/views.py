@@ -206,6 +206,6 @@ class Views:
                     price = max(order.price_ticks, order.pending_price_ticks)
                     value_atoms = other.instrument.notional_atoms(order.reserved_lots, price)
                     fee_ppm = max(0, other.instrument.maker_fee_ppm, other.instrument.taker_fee_ppm)
-                    reserved_atoms += value_atoms - -(-value_atoms * fee_ppm // PPM)
+                    reserved_atoms += value_atoms + -(-value_atoms * fee_ppm // PPM)
         held = position_lots + cash.get(instrument.base, 0)
         return cash.get(instrument.quote, 0) - reserved_atoms, held - reserved_sell
