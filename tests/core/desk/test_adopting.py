@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from agent.core.accounts.invariants import cash_violations, position_violations, value_violations
+from agent.core.accounts.invariants import cash_violations, high_violations, position_violations, value_violations
+from agent.core.accounts.marks import Rate
 from agent.core.codes import Code
 from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, PositionAdopted, Stop
@@ -16,6 +17,7 @@ from agent.core.events.orders import (
     AccountSnapshot,
     Asked,
     Balance,
+    Canceled,
     OpenOrders,
     SendResult,
     SessionDown,
@@ -144,6 +146,7 @@ def test_nothing_is_adopted_while_the_fate_of_an_order_is_unknown(symbol: str) -
         effects = state_of_venue(played, 10, FUNDS_ATOMS)
     refused = only(Refuse, effects)
     assert (refused.subject, refused.code) == (f"adopt_position:{symbol}", Code.SYMBOL_FENCED)
+    assert refused.detail == f"{SYMBOL}: order {place.client_order_id} is unknown; it is settled first"
     assert played.desk.state.accounts.lots(SYMBOL) == 0 and not of(PositionAdopted, effects)
 
 
@@ -195,3 +198,89 @@ def test_it_is_in_the_state_that_a_restart_goes_on_from_and_replays_to_the_same(
     for event, stamp, effects in played.log[-2:]:
         assert restored.step(event, stamp) == effects
     assert Core(trading=SETTINGS, needs_guard=True, state=other.state()).state() == other.state()
+
+
+@pytest.mark.parametrize(("held", "price_ticks"), [(10, BID), (-10, ASK), (1, BID), (-1, ASK)])
+def test_what_is_gone_is_closed_at_what_closing_it_would_have_brought(held: int, price_ticks: int) -> None:
+    played = Played().live()
+    played.hold(held, BID if held > 0 else ASK)
+    played.book()
+    cash_atoms = played.desk.state.accounts.cash["USDC"] + held * price_ticks * LOT_ATOMS
+    adopt(played)
+    effects = state_of_venue(played, 0, cash_atoms)
+    assert of(PositionAdopted, effects)[0].price_ticks == price_ticks
+    assert played.desk.state.accounts.positions[SYMBOL].ledger.realised_atoms == 0
+    assert played.desk.state.breakers.loss_today_atoms == 0 and sound(played)
+
+
+@pytest.mark.parametrize(("lots", "price_ticks"), [(1, BID), (-1, ASK), (2, BID)])
+def test_one_lot_is_a_position_too(lots: int, price_ticks: int) -> None:
+    played = Played().live()
+    adopt(played)
+    effects = state_of_venue(played, lots, FUNDS_ATOMS - lots * price_ticks * LOT_ATOMS)
+    assert of(PositionAdopted, effects)[0].price_ticks == price_ticks
+    assert only(Alarm, effects).code == "POSITION_ADOPTED" and only(Alarm, effects).subject == f"{SYMBOL}, USDC"
+
+
+def test_a_position_in_what_the_venue_never_defined_adopts_nothing() -> None:
+    played = Played().live()
+    adopt(played)
+    effects = state_of_venue(played, 10, FUNDS_ATOMS, XRP_USDC=5)
+    refused = only(Refuse, effects)
+    assert (refused.subject, refused.code) == (f"adopt_position:{SYMBOL}", Code.UNKNOWN_INSTRUMENT)
+    assert refused.detail == "XRP-USDC" and played.desk.state.accounts.lots(SYMBOL) == 0
+
+
+def statement_with_euros(played: Played, cash_atoms: int, euros: int) -> tuple[Effect, ...]:
+    asked = Asked(played.seq, True, played.epoch)
+    played.step(OpenOrders(as_of_exec_seq=0, is_complete=True, orders=(), asked=asked, epoch=played.epoch))
+    balances = (Balance("USDC", cash_atoms), Balance("EUR", euros))
+    return played.step(
+        AccountSnapshot(as_of_exec_seq=0, balances=balances, positions=(), asked=asked, epoch=played.epoch)
+    )
+
+
+def test_with_a_symbol_only_its_currency_is_taken_over_and_without_one_all_are() -> None:
+    played = Played(msgspec.structs.replace(SETTINGS, rates={"EUR": Rate(1, 1)})).live()
+    adopt(played)
+    effects = statement_with_euros(played, FUNDS_ATOMS + 1, 7)
+    assert [(one.currency, one.cash_atoms) for one in of(PositionAdopted, effects)] == [("USDC", 1)]
+    adopt(played, "")
+    effects = statement_with_euros(played, FUNDS_ATOMS + 1, 7)
+    assert [(one.currency, one.cash_atoms) for one in of(PositionAdopted, effects)] == [("EUR", 7)]
+    assert played.desk.state.accounts.cash == {"USDC": FUNDS_ATOMS + 1, "EUR": 7}
+    assert high_violations(played.desk.state.breakers.drawdown) == [], "not even an atom of it is a new high"
+
+
+def test_a_balance_that_is_less_than_ours_is_a_loss() -> None:
+    played = Played().live()
+    adopt(played, "")
+    state_of_venue(played, 0, FUNDS_ATOMS - 5)
+    assert played.desk.state.breakers.loss_today_atoms == 5
+
+
+def test_an_order_that_is_owed_fills_may_be_the_explanation() -> None:
+    played = Played().live()
+    place = played.place(Side.BUY, 10, BID - 5)
+    played.ack(place)
+    played.exec_seq += 1
+    played.step(
+        Canceled(
+            exec_seq=played.exec_seq, client_order_id=place.client_order_id, order_id="", cum_lots=4, reason="admin",
+            epoch=played.epoch,
+        )
+    )  # fmt: skip
+    refused = only(Refuse, adopt(played))
+    assert refused.code == Code.SYMBOL_FENCED
+    assert refused.detail == f"{SYMBOL}: order {place.client_order_id} is owed fills; it is settled first"
+
+
+def test_a_refusal_is_told_to_a_person_and_what_was_halted_stays_so() -> None:
+    played = differing(10, FUNDS_ATOMS)
+    played.wait(60 * SECOND_NS)
+    played.timer("session:difference")
+    adopt(played)
+    effects = state_of_venue(played, 10, FUNDS_ATOMS)  # without a fresh book
+    told = [alarm for alarm in of(Alarm, effects) if alarm.code == "ADOPTION_REFUSED"]
+    assert [(alarm.subject, alarm.detail.split(":")[0]) for alarm in told] == [(SYMBOL, Code.STALE_DATA)]
+    assert played.desk.session.mode.words == "HALTED"

@@ -28,6 +28,7 @@ def verdicts(view: CheckView, field: str, at: int) -> list[Code | None]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"is_latched": True}, "latched"),
         ({"is_live": False}, "session"),
         ({"book": None}, "no book"),
         ({"book": a_stale_book()}, "a gap"),
@@ -99,3 +100,9 @@ def test_the_venues_least_value_holds_back_no_order_that_reduces() -> None:
     view = changed(side=Side.SELL, position_lots=10, min_notional_atoms=10**12)
     assert code(view) is None
     assert code(changed(view, position_lots=9)) is Code.MIN_NOTIONAL
+
+
+@pytest.mark.parametrize("lots", [1, 1_000])
+def test_the_least_and_the_most_that_the_venue_takes(lots: int) -> None:
+    view = changed(lots=lots, min_lots=1, max_lots=1_000, min_notional_atoms=0, max_order_lots=1_000)
+    assert code(changed(view, nav_ref_atoms=10**12, day_start_atoms=10**12)) is None

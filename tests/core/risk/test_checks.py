@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from agent.core.codes import Code
 from agent.core.instruments import OrderType, Side, TradingStatus
+from agent.core.risk.all_clear import is_clear
 from agent.core.risk.check_view import CheckView
 from agent.core.risk.checks import check, reason, warning
-from agent.core.risk.modes import ACTIVE, HALTED, KILLED, LIMIT_ONLY, PAUSED, REDUCE_ONLY, sized
+from agent.core.risk.modes import ACTIVE, HALTED, KILLED, LIMIT_ONLY, PAUSED, REDUCE_ONLY, Level, sized
 from agent.core.risk.profiles import PROFILES, Profile
 from tests.core.risk.views import INSTRUMENT, NOW_NS, PASSING, a_book, a_stale_book, changed
 
@@ -62,12 +63,26 @@ BREAKS: list[tuple[Code, dict[str, Any]]] = [
 
 
 def code(view: CheckView) -> Code | None:
-    """The verdict, which is the same by the short way and row by row, and never without words."""
+    """The verdict, which is the same by the short way and row by row, and never without words.
+
+    What passes and has nothing out of the ordinary passes by the short way.
+    """
     refusal = check(view)
     if type(view.order.lots) is type(view.order.price_ticks) is int:
         assert reason(view, view.exposure()) == refusal
+        assert is_clear(view, view.exposure()) is (refusal is None and is_ordinary(view))
     assert refusal is None or (isinstance(refusal[1], str) and refusal[1])
     return None if refusal is None else refusal[0]
+
+
+def is_ordinary(view: CheckView) -> bool:
+    return (
+        view.mode.level is Level.ACTIVE
+        and view.guard_age_ns is not None
+        and view.guard_age_ns <= view.account.max_guard_age_ns
+        and view.instrument is not None
+        and view.instrument.status is TradingStatus.TRADING
+    )
 
 
 def test_nothing_is_refused_without_a_reason() -> None:
