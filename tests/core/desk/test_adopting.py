@@ -284,3 +284,16 @@ def test_a_refusal_is_told_to_a_person_and_what_was_halted_stays_so() -> None:
     told = [alarm for alarm in of(Alarm, effects) if alarm.code == "ADOPTION_REFUSED"]
     assert [(alarm.subject, alarm.detail.split(":")[0]) for alarm in told] == [(SYMBOL, Code.STALE_DATA)]
     assert played.desk.session.mode.words == "HALTED"
+
+
+def test_a_gain_in_what_we_trade_takes_nothing_from_the_days_loss() -> None:
+    played = Played().live()
+    played.hold(10, BID + 5)
+    played.book()
+    played.timer("beat")
+    lost_atoms = played.desk.state.breakers.loss_today_atoms
+    assert lost_atoms == 10 * 5 * LOT_ATOMS
+    cash_atoms = played.desk.state.accounts.cash["USDC"]
+    adopt(played)
+    state_of_venue(played, 14, cash_atoms)
+    assert played.desk.state.breakers.loss_today_atoms == lost_atoms
