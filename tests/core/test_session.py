@@ -39,7 +39,8 @@ from agent.core.orders.state import OrdersState
 from agent.core.orders.table import OrderState
 from agent.core.risk.modes import ACTIVE, HALTED, REDUCE_ONLY
 from agent.core.session import Adoption, Phase, Session, SessionState
-from tests.core.kept import as_kept, effects_as_kept
+from tests.core.kept import as_kept
+from tests.core.orders.kept import in_order
 
 SYMBOL = "BTC-USDC"
 INSTRUMENT = Instrument(
@@ -95,9 +96,8 @@ class World:
 
     def done(self, out: Outcome) -> list[Effect]:
         self.halts += [code for code, _ in out.halts]
-        effects_as_kept(out.effects)
+        in_order(self.orders, out)
         as_kept(self.session.state)
-        as_kept(self.orders.state)
         return out.effects
 
     def stamp(self) -> Stamp:

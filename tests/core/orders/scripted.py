@@ -15,6 +15,7 @@ from agent.core.orders.orders import OwnOrders
 from agent.core.orders.outcome import Outcome
 from agent.core.orders.state import MILLISECOND_NS, SECOND_NS, OrdersState
 from tests.core.orders.frames import SYMBOL, event_of, ticks
+from tests.core.orders.kept import in_order
 
 LATER = 100_000
 """Sequence of the script's first entry, so that what came before it has a place."""
@@ -40,6 +41,7 @@ class Player:
         self.index = index
         self.now_ns += MILLISECOND_NS
         out = self._frame(entry) if "frame" in entry else self._local(entry)
+        in_order(self.orders, out)
         for applied in out.fills:
             self.position += applied.fill.side.sign * applied.fill.lots
         for bust in out.busts:

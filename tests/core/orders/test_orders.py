@@ -31,6 +31,7 @@ from agent.core.orders.outcome import EXTERNAL, Outcome
 from agent.core.orders.state import OrdersState
 from agent.core.orders.table import OrderState
 from tests.core.orders.history import LIMITS, SECOND_NS, SYMBOL, acked, canceled, filled, new_order
+from tests.core.orders.kept import in_order
 
 
 class Account:
@@ -50,17 +51,17 @@ class Account:
 
     def place(self, lots: int = 10, side: Side = Side.BUY, order_type: OrderType = OrderType.LIMIT) -> str:
         new = msgspec.structs.replace(new_order(side, lots), order_type=order_type)
-        return self.orders.place(new, release=True, stamp=self.stamp()).placed
+        return in_order(self.orders, self.orders.place(new, release=True, stamp=self.stamp())).placed
 
     def tell(self, *events: object) -> Outcome:
         out = Outcome()
         for event in events:
             self.orders.apply(event, self.stamp(), out)  # type: ignore[arg-type]
-        return out
+        return in_order(self.orders, out)
 
     def fire(self, name: str, at_ns: int) -> Outcome:
         self.now_ns = at_ns
-        return self.orders.timer(name, self.stamp())
+        return in_order(self.orders, self.orders.timer(name, self.stamp()))
 
     def state(self, name: str) -> OrderState:
         order = self.orders.get(name)
