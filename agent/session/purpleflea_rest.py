@@ -21,7 +21,9 @@ from agent.venues.purpleflea.setup import paths_of
 WITHIN_S = 4.0
 """A venue that does not answer here may still have a session: the run begins without."""
 OFFSET_TOLD_NS = 250_000_000
-_REFUSED = frozenset(("E_HTTP_401", "E_HTTP_403", "UNAUTHORIZED", "KEY_REVOKED", "KEY_SCOPE", "INVALID_KEY"))
+_REFUSED = frozenset(
+    (*(f"E_HTTP_{status}" for status in (401, 403)), "UNAUTHORIZED", "KEY_REVOKED", "KEY_SCOPE", "INVALID_KEY")
+)
 
 
 async def prepare(
