@@ -11,7 +11,7 @@ from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, ArmTimer, ModeChanged, Stop
 from agent.core.effects.orders import CancelAll, CancelOrder, Place, Refuse
 from agent.core.events import Stamp
-from agent.core.events.control import HaltAsked, OperatorCommand
+from agent.core.events.control import Action, HaltAsked, OperatorCommand
 from agent.core.events.market import BookDelta, BookStale, InstrumentDefined
 from agent.core.events.orders import (
     AmendRequested,
