@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -67,14 +68,19 @@ def generate(paths: list[str]) -> list[dict[str, Any]]:
 
 
 def run(mutants: list[dict[str, Any]], jobs: int, seconds: float) -> dict[str, Any]:
-    request = BUILD / "request.json"
+    request = BUILD / f"request-{os.getpid()}.json"  # another measurement may run beside this one
+    answer = request.with_suffix(".answer.json")
     request.write_text(json.dumps({"mutants": mutants, "jobs": jobs, "seconds": seconds, "tests": TESTS}))
     command = [str(PYTHON), str(ROOT / "scripts" / "mutation" / "running.py"), str(request)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"the tests could not be run:\n{done.stdout}")
-    answer: dict[str, Any] = json.loads(request.with_suffix(".answer.json").read_text())
-    return answer
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"the tests could not be run:\n{done.stdout}")
+        told: dict[str, Any] = json.loads(answer.read_text())
+        return told
+    finally:
+        request.unlink()
+        answer.unlink(missing_ok=True)
 
 
 def were_alive(mutants: list[dict[str, Any]], report: Path) -> list[dict[str, Any]]:
