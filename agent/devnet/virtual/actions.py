@@ -28,8 +28,8 @@ QUOTES_NS = 150_000_000
 HASTE = 0.15
 HASTE_NS = 30_000_000
 """A share of the orders is not wanted any more within this."""
-LAG = 0.2
-LAG_NS = 260 * 1_000_000
+LAG = 0.3
+LAG_NS = 150 * 1_000_000
 """A share of the orders was decided on what was seen up to so long ago."""
 SYMBOLS = (BTC.symbol, ETH.symbol)
 BLOWS = (

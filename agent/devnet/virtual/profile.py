@@ -75,7 +75,7 @@ def draw(streams: Streams, name: Name = "swarm") -> Profile:
         buys_ppm=stream.choice((500_000, 100_000, 900_000, 950_000)),
         has_snapshots=stream.random() < 0.7,
         calls_per_s=stream.choice((4, 12, 12, 40)),
-        pause_ns=stream.choice((1_000_000_000, 1_000_000_000, 20 * NS_PER_MS)),
+        pause_ns=stream.choice((1_000_000_000, 20 * NS_PER_MS)),
     )
 
 
