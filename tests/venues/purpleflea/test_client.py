@@ -194,10 +194,10 @@ async def test_an_order_that_the_last_guard_refuses_stays_and_that_is_proved() -
         await made.until(lambda: made.protocol.may_place)
         assert made.place() == SendResult(client_order_id="aaa", request="place", result="clean")
         await made.until(lambda: heard)
-        assert [(alarm.code, alarm.subject) for alarm in made.alarms] == [("LAST_GUARD", "aaa")]
+        assert ("LAST_GUARD", "aaa") in {(alarm.code, alarm.subject) for alarm in made.alarms}
         assert made.client.last_guard.refused == {"no_touch": 1}
         assert made.client.send(CancelOrder("aaa"), Stamp(1, 1, 1)) is None
-        await made.until(lambda: heard[-1]["action"] == "cancel_order")
+        await made.until(lambda: any(frame["action"] == "cancel_order" for frame in heard))
     assert "place_order" not in {frame["action"] for frame in heard}
 
 
