@@ -183,7 +183,7 @@ class TestWhatIsSaid:
         account = AccountSnapshot(as_of_exec_seq=0, balances=(), positions=(), epoch=1)
         stamp, out = world.stamp(), Outcome()
         assert alone.when_adoptable(None, account, stamp, out) is False  # type: ignore[arg-type] # it looks at nothing
-        assert alone.on_mode(REDUCE_ONLY, "why", stamp, out) is None  # type: ignore[func-returns-value]
+        assert alone.on_mode(REDUCE_ONLY, "why", stamp, out) is None
         assert out.effects == []
 
 

@@ -8,6 +8,7 @@ import pytest
 from agent.core.accounts.marks import Valuation
 from agent.core.effects.control import Alarm, DayRolled, ModeChanged
 from agent.core.instruments import Side
+from agent.core.market import Book
 from agent.core.risk.breakers import Breakers, Hold
 from agent.core.risk.breakers.day_loss import DayLoss
 from agent.core.risk.breakers.drawdown import RECOVERY_NS, Drawdown, Rung
@@ -257,7 +258,7 @@ class TestSlippage:
         assert (slippage.calm is not None) is is_calm
 
     @pytest.mark.parametrize("bad", [book([(10_001, 50)], [(10_000, 50)]), book([(9_999, 50)], []), book([], [])])
-    def test_a_book_that_cannot_be_believed_is_never_calm(self, bad: object) -> None:
+    def test_a_book_that_cannot_be_believed_is_never_calm(self, bad: Book) -> None:
         slippage = Slippage()
         slippage.on_order(Side.BUY, 2, 2 * 10_100, 20_000, self.LIMIT, 0)
         for at_s in (1, 40, 80):
