@@ -84,3 +84,19 @@ def test_a_value_that_is_valid_is_never_more_than_what_is_held_and_a_deposit_is_
         else:
             assert valued.valuation.nav_atoms == last_wei
         last_wei = valued.valuation.nav_atoms
+
+
+def test_what_is_not_known_brings_no_deposit_and_the_last_value_stands() -> None:
+    books = Holdings()
+    books.value([ETHER, Holding("0xaa", 5, 20)], LAST_WEI)
+    valued = books.value([ETHER, Holding("0xaa", None, None)], LAST_WEI)
+    assert (valued.deposit_wei, valued.valuation.nav_atoms, valued.valuation.stale) == (0, LAST_WEI, ("0xaa",))
+
+
+def test_every_token_is_looked_at_whatever_stands_before_it() -> None:
+    """One that there is nothing of hides none behind it, and deposits of several add up."""
+    books = Holdings()
+    books.value([Holding("0x00", 0, 0), Holding("0xaa", 5, None), Holding("0xbb", 5, None)], LAST_WEI)
+    valued = books.value([Holding("0x00", 0, 0), Holding("0xaa", 5, 20), Holding("0xbb", 5, 30)], LAST_WEI)
+    assert (valued.deposit_wei, valued.valuation.nav_atoms) == (50, 50)
+    assert list(books.counted) == ["0xaa", "0xbb"] and books.left_out == {}

@@ -196,3 +196,17 @@ def test_endpoints_that_take_one_more() -> None:
 def test_an_order_with_a_direction_is_refused_on_chain(order_type: OrderType, side: Side) -> None:
     order = msgspec.structs.replace(ORDER, order_type=order_type, side=side)
     assert refuse_directional(order)[0] is Code.NO_INVENTORY
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"is_latched": True}, "latched"),
+        ({"is_plan": False}, "calldata"),
+        ({"base_fee_wei": 29}, "priced with 29 of 30 to 30, cap 40 wei"),
+        ({"worst_gas_wei": 1_001}, "1001 of 1000 wei, of which 1000000 ppm"),
+    ],
+)
+def test_it_says_by_how_much(changes: dict[str, Any], words: str) -> None:
+    refusal = check_bundle(msgspec.structs.replace(PASSING, **changes))
+    assert refusal is not None and refusal[1] == words
