@@ -98,6 +98,17 @@ def sampled(mutants: list[dict[str, Any]], count: int, seed: int) -> list[dict[s
     return chosen
 
 
+def weighted(mutants: list[dict[str, Any]], whole: Counter[str]) -> float:
+    """The score of the whole, each file's share of the sample taken for that of all its mutants."""
+    expected, judged = 0.0, 0
+    for path, count in whole.items():
+        killed, of = score(Counter(mutant["outcome"] for mutant in mutants if mutant["path"] == path))
+        if of:
+            expected += count * killed / of
+            judged += count
+    return expected / max(1, judged)
+
+
 def write_report(path: Path, mutants: list[dict[str, Any]], answer: dict[str, Any], reasons: Reasons) -> None:
     fields = ("path", "line", "function", "outcome", "before", "after")
     alive = [
@@ -139,6 +150,7 @@ def main() -> int:
     mutants = generate(paths)
     if asked.again:
         mutants = were_alive(mutants, BUILD / "report.json")
+    whole = Counter(mutant["path"] for mutant in mutants)
     if asked.sample:
         mutants = sampled(mutants, asked.sample, asked.seed)
     if asked.changed:
@@ -155,6 +167,8 @@ def main() -> int:
     if not is_part:
         for entry in reasons.unused(set(paths)):
             print(f"not needed in tests/core/survivors.toml: {entry}")
+    if asked.sample:
+        print(f"{weighted(mutants, whole):.1%} of all {whole.total()}, as the sample of each file goes")
     killed, of = score(Counter(mutant["outcome"] for mutant in mutants))
     print(f"{killed} of {of} mutants killed by {answer['tests']} tests in {time.monotonic() - begun:.0f} s")
     return 0 if (upper_bound(killed, of) if is_part else killed / max(1, of)) >= GATE else 1
