@@ -108,11 +108,10 @@ class VenueBooks:
     def _fill_once(self, order: VenueOrder, lots: int, price_ticks: int, *, is_maker: bool) -> None:
         place, instrument = order.place, self.markets[order.place.symbol].instrument
         if self._faults.strikes("venue.overfill"):
-            beyond_lots = 1 + self._stream.randrange(5)
-            lots = order.leaves_lots + beyond_lots
-            self._ledger.uncountable_lots += beyond_lots
+            lots = max(0, order.leaves_lots) + 1 + self._stream.randrange(5)
             self.unordered_exec_seq = self._next()
         order.cum_lots += lots
+        self._ledger.uncountable_lots += min(lots, max(0, order.cum_lots - order.total_lots))
         value_atoms = instrument.notional_atoms(lots, price_ticks)
         fee_ppm = instrument.maker_fee_ppm if is_maker else instrument.taker_fee_ppm
         fee_atoms = -(-value_atoms * fee_ppm // PPM)
