@@ -7,8 +7,8 @@ costs. Then, per mutant, a child puts the mutated code in place and runs those t
 statement, the cheapest first, until one fails. Time is the child's own CPU time, so a busy machine kills no mutant.
 
 A mutant is `killed` when a test fails or the child dies, `timeout` when a test takes ten times as long and a second more,
-and else it has `survived`. One whose statement no test runs is `uncovered`; where its function ran at import time, it is
-imported anew, and is so only if no test of all fails then.
+and else it has `survived`. One whose statement no test runs is `uncovered`. Where its function ran at import time, it is
+imported anew, and lives only if no test of all fails then.
 """
 
 from __future__ import annotations
@@ -201,6 +201,8 @@ class Mutating:
                 )
                 if any(report.failed for report in reports):
                     os._exit(KILLED)
+            if (mutant["path"], mutant["function"]) in self.at_import:
+                self.be_imported(functions, mutant)  # what it made at import time is as it was; never returns
             code = SURVIVED
         finally:
             os._exit(code)

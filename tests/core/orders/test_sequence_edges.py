@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import pytest
 
 from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer
-from agent.core.effects.orders import Reconnect, ReplayFrom
+from agent.core.effects.orders import Place, Reconnect, ReplayFrom
 from agent.core.events.orders import (
     Amended,
+    Asked,
     FenceDone,
+    OrderStatus,
     ReplayDone,
     SendResult,
     SessionDown,
@@ -19,7 +23,7 @@ from agent.core.orders import machine
 from agent.core.orders.order import Order
 from agent.core.orders.outcome import Outcome
 from agent.core.orders.table import OrderState
-from tests.core.orders.history import SYMBOL, acked, canceled, filled
+from tests.core.orders.history import SECOND_NS, SYMBOL, acked, canceled, filled, new_order
 from tests.core.orders.test_orders import Account, armed
 
 
@@ -206,3 +210,56 @@ class TestNames:
         detail = f"sell {SYMBOL} for an order to buy {SYMBOL}"
         assert ("FILL_OF_ANOTHER_KIND", f"order {name}: {detail}") in out.halts
         assert Alarm("critical", "FILL_OF_ANOTHER_KIND", name, detail) in out.effects
+
+
+class TestAnswers:
+    """What the venue says of an order that has ended by our books."""
+
+    def ended(self, account: Account) -> str:
+        """Cancelled with three of ten lots filled."""
+        name = account.place()
+        account.tell(acked(1, name), filled(2, name, Side.BUY, 3, 3), canceled(3, name, 3))
+        return name
+
+    def status(self, account: Account, name: str, word: Literal["canceled", "expired", "filled"], cum: int) -> Outcome:
+        asked = Asked(account.seq, True, 1)
+        return account.tell(
+            OrderStatus(client_order_id=name, status=word, as_of_exec_seq=3, cum_lots=cum, asked=asked, epoch=1)
+        )
+
+    @pytest.mark.parametrize(("word", "cum_lots"), [("canceled", 2), ("expired", 3), ("filled", 2)])
+    def test_another_end_than_ours_halts(
+        self, account: Account, word: Literal["canceled", "expired", "filled"], cum_lots: int
+    ) -> None:
+        name = self.ended(account)
+        out = self.status(account, name, word, cum_lots)
+        (told,) = (effect for effect in out.effects if isinstance(effect, Alarm))
+        assert (told.severity, told.subject) == ("critical", name)
+        assert told.detail == f"we have CANCELED with 3 filled, the venue another end with {cum_lots}"
+        assert out.halts == [(told.code, told.detail)] and told.code.isupper()
+
+    def test_the_same_end_says_nothing(self, account: Account) -> None:
+        out = self.status(account, self.ended(account), "canceled", 3)
+        assert (out.effects, out.halts) == ([], [])
+
+    def test_more_filled_than_we_know_of_is_owed_and_asked_for(self, account: Account) -> None:
+        name = self.ended(account)
+        out = self.status(account, name, "canceled", 5)
+        order = account.orders.get(name)
+        assert order is not None and (order.claimed_lots, order.reserved_lots, out.halts) == (5, 2, [])
+        assert ReplayFrom(4) in out.effects
+
+    def test_a_question_that_is_answered_is_disarmed(self, account: Account) -> None:
+        name = account.place()
+        out = account.tell(SendResult(name, "place", "maybe"))
+        assert armed(out.effects, f"query:{name}") == account.now_ns + 200_000_000
+        out = account.tell(acked(1, name))
+        assert DisarmTimer(f"query:{name}") in out.effects
+        assert account.fire(f"query:{name}", account.now_ns + 10**9).ignored == 1
+
+    def test_a_clock_that_was_set_back_makes_no_deadline_later(self, account: Account) -> None:
+        account.orders.clock_stepped(-(10**9), account.stamp())
+        out = account.orders.place(new_order(), release=True, stamp=account.stamp())
+        (place,) = (effect for effect in out.effects if isinstance(effect, Place))
+        stamp = account.stamp()
+        assert place.expire_ns == stamp.wall_ns - 10**9 + SECOND_NS
