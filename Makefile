@@ -61,7 +61,7 @@ soak: tools      ## the long tests: 10,000 simulated worlds, random swaps on the
 	@$(BIN)/pytest -m slow $(ARGS)
 	@$(BIN)/python scripts/test_contracts.py --deep
 
-mutants: setup setup-mutants ## break the core in every one of 10,000 places and see that its tests notice, a quarter of an hour
+mutants: setup setup-mutants ## break the core in 10,000 places and see that its tests notice
 	@nice $(BIN)/python scripts/measure_mutation.py --jobs $(JOBS) $(ARGS)
 
 lint: setup      ## ruff, formatting, import layers, types

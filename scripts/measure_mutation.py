@@ -1,6 +1,6 @@
 """Break agent/core/ in one place at a time and see that its tests notice.
 
-    python scripts/measure_mutation.py                        every mutant (`make mutants`: a quarter of an hour)
+    python scripts/measure_mutation.py                        every mutant (`make mutants`: half an hour and more)
     python scripts/measure_mutation.py agent/core/market.py   of these files
     python scripts/measure_mutation.py --sample 25 --seed 1   25 mutants of each file, for an estimate
     python scripts/measure_mutation.py --changed origin/main  of the files changed since then, sampled, about a minute
