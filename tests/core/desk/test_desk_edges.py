@@ -12,7 +12,7 @@ from agent.core.effects.control import Alarm, ArmTimer, ModeChanged, Stop
 from agent.core.effects.orders import CancelAll, CancelOrder, Place, Refuse
 from agent.core.events import Stamp
 from agent.core.events.control import Action, HaltAsked, OperatorCommand
-from agent.core.events.market import BookDelta, BookStale, InstrumentDefined
+from agent.core.events.market import BookDelta, BookStale, InstrumentDefined, TradePrint
 from agent.core.events.orders import (
     AmendRequested,
     Asked,
@@ -202,6 +202,20 @@ class TestMarkets:
         played.step(BookStale(symbol="", reason="cut"))
         (refused,) = of(Refuse, played.request(lots=9))
         assert (refused.code, refused.detail) == (Code.STALE_DATA, "cut")
+
+    def test_a_trade_is_the_last_price_and_something_to_decide_on(self) -> None:
+        played = Played().live()
+        played.book()
+        played.wait(300 * MILLISECOND_NS)
+        print_ = TradePrint(
+            symbol=SYMBOL, trade_id="t", price_ticks=ASK, lots=1, aggressor=Side.BUY, exchange_ns=played.now_ns
+        )
+        played.step(print_)
+        book = played.desk.state.markets.of(SYMBOL).book
+        assert (book.last_trade_ticks, book.trade_arrival_ns) == (ASK, played.now_ns)
+        assert refusal(played.request(lots=9)) == "R_DECISION_STALE", "what it was decided on is 300 ms old"
+        played.decided_seq = played.seq - 1
+        only(Place, played.request(lots=9))
 
 
 class TestSignals:
