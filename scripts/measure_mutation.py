@@ -10,7 +10,7 @@ The mutants are mutmut's (scripts/mutation/generate.py says which, and which not
 `make setup-mutants` makes. scripts/mutation/running.py runs the tests against each. The checkout is never touched.
 The report goes to standard output and, as JSON, to build/mutation/report.json; tests/core/survivors.toml holds the
 survivors that no test can kill, each with its reason. The exit code is 1 below 90 %; a sample fails only where it shows,
-with 99 % certainty, that the whole is below.
+with 99.9 % certainty, that the whole is below.
 """
 
 from __future__ import annotations

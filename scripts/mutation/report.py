@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 REASONS = ROOT / "tests" / "core" / "survivors.toml"
 KILLED = ("killed", "timeout")
 ALIVE = ("survived", "uncovered")
-CERTAINTY = 2.326
-"""Of the interval that a sample is judged by: the true score lies above it once in a hundred times."""
+CERTAINTY = 3.09
+"""Of the interval that a sample is judged by: the true score lies above it once in a thousand times."""
 
 
 class Reasons:
