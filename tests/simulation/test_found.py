@@ -187,7 +187,6 @@ def test_an_order_whose_token_came_while_nothing_was_stepped_is_judged_as_things
     assert sent.count("Place") == 10
 
 
-@pytest.mark.xfail(strict=True, reason="the order table asks for a fence for each order that stays unknown, by itself")
 @pytest.mark.parametrize("symbols", [(BTC.symbol,), (BTC.symbol, ETH.symbol)])
 def test_the_account_has_one_fence_at_a_time_however_many_orders_stay_unknown(symbols: tuple[str, ...]) -> None:
     times = OrderTimes()
@@ -225,7 +224,6 @@ def test_the_account_has_one_fence_at_a_time_however_many_orders_stay_unknown(sy
     assert all(later - earlier >= S for earlier, later in pairwise(asked_ns))
 
 
-@pytest.mark.xfail(strict=True, reason="the order table asks for a fence for each order that stays unknown, by itself")
 def test_what_a_fence_has_passed_needs_no_other() -> None:
     orders = OwnOrders(OrdersState(run_epoch=1))
     orders.apply(events.SessionUp(epoch=1, last_exec_seq=0, orders_per_s=9, cancels_per_s=9, max_open=99), stamp(1))

@@ -15,7 +15,7 @@ from agent.core.orders.actions import NO_ARGUMENT, Row
 from agent.core.orders.ids import IdSource
 from agent.core.orders.order import Closed, Order, closed, reopened
 from agent.core.orders.outcome import Outcome
-from agent.core.orders.state import Fence, OrdersState, OrderTimes
+from agent.core.orders.state import Fence, FenceAsked, OrdersState, OrderTimes
 from agent.core.orders.table import FINAL, OrderState
 
 KEPT_CLOSED = 8_192
@@ -172,6 +172,23 @@ class Machine:
             ):
                 return fence
         return None
+
+    def fence_under_way(self, scope: str, symbol: str, stamp: Stamp) -> str:
+        """The id of a fence whose answer will prove as much as that of one asked for now; empty where there is none."""
+        for request_id, asked in reversed(self.state.fences_asked.items()):
+            is_as_wide = asked.scope in ("account", scope) and asked.symbol in ("", symbol)
+            if is_as_wide and self.fence_overdue_ns(asked, stamp) and not self._has_sent_since(asked.seq, symbol):
+                return request_id
+        return ""
+
+    def fence_overdue_ns(self, asked: FenceAsked, stamp: Stamp) -> int:
+        """When it has to be answered; 0 where that has passed, or its connection has ended."""
+        at_ns = asked.at_ns + self.times.fence_ns
+        return at_ns if asked.epoch == self.state.epoch and at_ns > stamp.monotonic_ns else 0
+
+    def _has_sent_since(self, seq: int, symbol: str) -> bool:
+        orders = self.symbol(symbol).live.values() if symbol else self.state.live.values()
+        return any(order.placed_seq > seq for order in orders)
 
     def _moved(self, order: Order, before: OrderState, after: OrderState, stamp: Stamp, out: Outcome) -> None:
         symbol = self.symbols[order.symbol]

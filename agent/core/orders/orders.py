@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from agent.core.effects.control import Alarm, DisarmTimer
-from agent.core.effects.orders import CancelAll, Reconnect
+from agent.core.effects.orders import Amend, CancelAll, Place, Reconnect
 from agent.core.events import Stamp
 from agent.core.events.orders import (
     Amended,
@@ -151,13 +151,17 @@ class OwnOrders:
     ) -> str:
         """Cancel everything (of a symbol), so that afterwards nothing sent before can appear; the request's id.
 
-        The only way to ask for one: a fence that was asked for elsewhere proves nothing about our orders.
+        The only way to ask for one: a fence that was asked for elsewhere proves nothing about our orders. Where one is
+        under way that will prove as much, its answer is awaited.
         """
+        under_way = self._machine.fence_under_way(scope, symbol, stamp)
+        if under_way:
+            return under_way
         request_id = f"fence-{stamp.seq}-{symbol or 'all'}"
         asked = self.state.fences_asked
         if len(asked) >= MAX_FENCES_ASKED:
             del asked[next(iter(asked))]
-        asked[request_id] = FenceAsked(stamp.seq, self.state.epoch)
+        asked[request_id] = FenceAsked(stamp.seq, self.state.epoch, scope, symbol, stamp.monotonic_ns)
         out.effects.append(CancelAll(request_id=request_id, fence=scope, symbol=symbol))
         return request_id
 
@@ -214,6 +218,12 @@ class OwnOrders:
         if order is not None:
             return order.state in FINAL and order.claimed_lots <= order.cum_lots
         return client_order_id in state.closed or client_order_id in state.closed_before
+
+    def is_on_its_way(self, effect: Place | Amend) -> bool:
+        """Whether a request that was held back until now is one that the table still waits for the answer of."""
+        order = self.state.live.get(effect.client_order_id)
+        awaited = OrderState.SENT if type(effect) is Place else OrderState.PENDING_AMEND
+        return order is not None and order.state is awaited
 
     def was_issued(self, client_order_id: str) -> bool:
         return self._machine.ids.was_issued(client_order_id)

@@ -37,6 +37,8 @@ class OrderTimes(msgspec.Struct, frozen=True, kw_only=True):
     unknown_fence_ns: int = 30 * SECOND_NS
     """After so long a symbol is halted and everything in it cancelled behind a fence."""
     unknown_kill_ns: int = 120 * SECOND_NS
+    fence_ns: int = SECOND_NS
+    """A fence is asked for again if it was not answered within this, and not before."""
     owed_ns: int = 60 * SECOND_NS
     """Within this, promised fills must come; else what the venue says cannot be trusted."""
     replay_ns: int = 5 * SECOND_NS
@@ -56,8 +58,13 @@ class Fence(msgspec.Struct, frozen=True, gc=False):
 
 
 class FenceAsked(msgspec.Struct, frozen=True, gc=False):
+    """A cancel-all behind a fence that is under way."""
+
     seq: int
     epoch: int
+    scope: Literal["session", "account"] = "account"
+    symbol: str = ""
+    at_ns: int = 0
 
 
 class Trade(msgspec.Struct, array_like=True, gc=False):

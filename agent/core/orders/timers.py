@@ -73,23 +73,42 @@ class Timers:
         self._machine.react(order, QUERY_DUE, stamp, out)
 
     def _unknown(self, order: Order, stamp: Stamp, out: Outcome) -> None:
-        """First the symbol is halted and cancelled behind a fence, then everything is halted. Seconds are rounded down."""
-        times = self._machine.times
-        due_ns = (times.unknown_fence_ns, times.unknown_kill_ns)
-        is_due = stamp.monotonic_ns >= order.unknown_since_ns + due_ns[min(order.unknown_stage, 1)]
-        if order.state is not OrderState.UNKNOWN or not is_due:
+        """First the symbol is halted and cancelled behind a fence, then everything is halted. Seconds are rounded down.
+
+        One fence is enough for all orders that wait for one, and the account has one at a time: each raises the epoch.
+        """
+        times, since_ns = self._machine.times, order.unknown_since_ns
+        is_to_halt = stamp.monotonic_ns >= since_ns + times.unknown_kill_ns
+        if order.state is not OrderState.UNKNOWN or stamp.monotonic_ns < since_ns + times.unknown_fence_ns:
             out.ignored += 1
             return
         name = order.client_order_id
-        detail = f"its fate is unknown for {(stamp.monotonic_ns - order.unknown_since_ns) // SECOND_NS} s"
-        out.effects.append(Alarm("critical", STAYS_UNKNOWN, name, detail))
-        order.unknown_stage += 1
-        if order.unknown_stage == 1:
+        detail = f"its fate is unknown for {(stamp.monotonic_ns - since_ns) // SECOND_NS} s"
+        if order.unknown_stage == 0:
+            order.unknown_stage = 1
+            out.effects.append(Alarm("critical", STAYS_UNKNOWN, name, detail))
             out.symbol_halts.append((order.symbol, STAYS_UNKNOWN, f"order {name}: {detail}"))
-            self._fence("account", stamp, out, order.symbol)
-            out.effects.append(ArmTimer("unknown:" + name, order.unknown_since_ns + times.unknown_kill_ns))
-        else:
+            self._fence_in(order, stamp, out)
+        elif is_to_halt:
+            order.unknown_stage += 1
+            out.effects.append(Alarm("critical", STAYS_UNKNOWN, name, detail))
             out.halts.append((STAYS_UNKNOWN, f"order {name}: {detail}"))
+        else:
+            self._fence_in(order, stamp, out)
+
+    def _fence_in(self, order: Order, stamp: Stamp, out: Outcome) -> None:
+        """Ask for a fence over the order, unless one has passed or is under way; look again when it is overdue."""
+        machine = self._machine
+        look_ns = order.unknown_since_ns + machine.times.unknown_kill_ns
+        if machine.fence_over(order) is None:
+            asked = machine.state.fences_asked.values()
+            overdue_ns = max(
+                (machine.fence_overdue_ns(one, stamp) for one in asked if one.scope == "account"), default=0
+            )
+            if not overdue_ns and machine.state.is_up:
+                self._fence("account", stamp, out, order.symbol)
+            look_ns = min(look_ns, overdue_ns or stamp.monotonic_ns + machine.times.fence_ns)
+        out.effects.append(ArmTimer("unknown:" + order.client_order_id, look_ns))
 
     def _owed(self, order: Order, stamp: Stamp, out: Outcome) -> None:
         detail = f"{order.owed_lots} lots that the venue counts as filled did not come as fills"

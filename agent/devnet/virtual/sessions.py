@@ -39,6 +39,8 @@ class Sessions:
         """The highest that the agent was told."""
         self._up_ns: int | None = None
         """Monotonic time of the present session's begin; None without one."""
+        self._fences: dict[str, tuple[str, int]] = {}
+        """Symbol and monotonic time of those that were asked for and not answered, since the last order."""
         self._cancelled_ns: int | None = None
         """Monotonic time at which everything was cancelled last, in this session."""
         self._cursor: int | None = None
@@ -50,11 +52,14 @@ class Sessions:
             case events.SessionUp():
                 self._epoch = max(self._epoch, event.epoch)
                 self._up_ns = stamp.monotonic_ns
+                self._fences.clear()
             case events.SessionDown() | RunStarted():
                 self._up_ns = self._cancelled_ns = None
+                self._fences.clear()
                 self._cursor = None
             case events.FenceDone(scope="account"):
                 self._epoch = max(self._epoch, event.epoch)
+                self._fences.clear()  # another epoch has begun: what is asked for now proves more
             case _:
                 pass
         if isinstance(event, OF_AN_EPOCH) and event.epoch != self._epoch:
@@ -80,8 +85,12 @@ class Sessions:
         """Judge what the step sends."""
         for effect in effects:
             kind = type(effect)
-            if isinstance(effect, CancelAll) and not effect.symbol:
-                self._cancelled_ns = stamp.monotonic_ns
+            if isinstance(effect, CancelAll):
+                self._judge_fence(effect, stamp)
+                if not effect.symbol:
+                    self._cancelled_ns = stamp.monotonic_ns
+            if kind is Place:
+                self._fences.clear()  # none that is under way binds it
             if kind is not Place and kind is not Amend:
                 continue
             assert isinstance(effect, Place | Amend)
@@ -95,6 +104,12 @@ class Sessions:
             cancelled_ns = self._cancelled_ns
             if cancelled_ns is None or stamp.monotonic_ns - cancelled_ns > ANSWERED_NS:
                 self._world.find("O8", "halted with a session at hand, and nothing is cancelled")
+
+    def _judge_fence(self, asked: CancelAll, stamp: Stamp) -> None:
+        for symbol, at_ns in self._fences.values():
+            if symbol in ("", asked.symbol) and stamp.monotonic_ns - at_ns < ANSWERED_NS:
+                self._world.find("O12", f"asked for while one that proves as much is under way: {asked}")
+        self._fences[asked.request_id] = asked.symbol, stamp.monotonic_ns
 
     def _judge_decision(self, place: Place) -> None:
         decided = self._world.ledger.decided((place.symbol, place.side, place.lots))

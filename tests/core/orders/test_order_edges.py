@@ -108,8 +108,9 @@ class TestTimers:
         detail = "its fate is unknown for 30 s"
         assert alarm(out) == Alarm("critical", "ORDER_STAYS_UNKNOWN", name, detail)
         assert out.symbol_halts == [(SYMBOL, "ORDER_STAYS_UNKNOWN", f"order {name}: {detail}")]
-        at_ns = armed(out.effects, f"unknown:{name}")
-        assert account.fire(f"unknown:{name}", at_ns - 1).ignored == 1
+        assert armed(out.effects, f"unknown:{name}") == at_ns + SECOND_NS, "then the fence is overdue"
+        at_ns += 90 * SECOND_NS
+        assert not account.fire(f"unknown:{name}", at_ns - 1).halts
         assert account.fire(f"unknown:{name}", at_ns).halts == [
             ("ORDER_STAYS_UNKNOWN", f"order {name}: its fate is unknown for 120 s")
         ]
@@ -201,7 +202,11 @@ class TestFences:
 
     def test_only_so_many_wait_for_an_answer(self, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(orders_module, "MAX_FENCES_ASKED", 2)
-        ids = [account.orders.fence("account", account.stamp(), Outcome()) for _ in range(3)]
+        ids = []
+        for _ in range(3):
+            account.seq += 1
+            account.now_ns += SECOND_NS  # or its answer would be awaited
+            ids.append(account.orders.fence("account", account.stamp(), Outcome()))
         assert list(account.orders.state.fences_asked) == ids[1:]
         assert account.tell(FenceDone(request_id=ids[0], scope="account", exec_seq=0, epoch=1)).ignored == 1
         assert account.tell(FenceDone(request_id=ids[1], scope="account", exec_seq=0, epoch=1)).ignored == 0

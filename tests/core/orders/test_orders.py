@@ -127,9 +127,13 @@ def test_after_30_seconds_the_symbol_halts_behind_a_fence_and_after_120_everythi
     order = account.orders.get(name)
     assert order is not None and order.state is OrderState.UNKNOWN and order.reserved_lots == 10
 
-    out = account.fire(f"unknown:{name}", armed(out.effects, f"unknown:{name}"))
+    fences = 1
+    while not out.halts:
+        out = account.fire(f"unknown:{name}", armed(out.effects, f"unknown:{name}"))
+        fences += sum(isinstance(effect, CancelAll) for effect in out.effects)
     assert account.now_ns == SECOND_NS + 120 * SECOND_NS
     assert [code for code, _ in out.halts] == ["ORDER_STAYS_UNKNOWN"]
+    assert fences == 90, "without an answer it is asked for again each second"
 
 
 def test_fills_that_are_owed_for_a_minute_halt(account: Account) -> None:
