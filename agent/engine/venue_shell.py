@@ -18,7 +18,7 @@ from typing import Protocol
 
 from agent.core.effects import Effect
 from agent.core.effects.control import Alarm, ArmTimer, DisarmTimer, ModeChanged, PositionAdopted, Stop
-from agent.core.effects.orders import CancelAll, Notify, OrderEffect, Place, Refuse
+from agent.core.effects.orders import Amend, CancelAll, Notify, OrderEffect, Place, Refuse
 from agent.core.events import Event, Stamp
 from agent.core.events.control import TimerFired
 from agent.core.events.orders import Fill, SendResult
@@ -217,8 +217,20 @@ class VenueShell:
         self._held -= 1
         if failure is not None:
             self.stepper.fail(failure)
-        elif self.stepper.broken is None:
+        elif self.stepper.broken is None and self._is_still_meant(effect):
             self._send(effect, stamp)
+
+    def _is_still_meant(self, effect: Effect) -> bool:
+        """Whether an order that waited for its record is still one that the core believes to be on its way.
+
+        Else it was given up meanwhile (no answer came to what had not been sent): now it would be an order that the books
+        do not count.
+        """
+        desk = self.core.desk
+        if desk is None or not isinstance(effect, Place | Amend) or desk.orders.is_on_its_way(effect):
+            return True
+        self.alarm(Alarm("warning", "SYNCED_TOO_LATE", effect.client_order_id, "not sent"))
+        return False
 
     def _send(self, effect: Effect, stamp: Stamp) -> None:
         if self.client is None:

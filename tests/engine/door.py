@@ -22,8 +22,8 @@ from agent.core.signals.admission import ProducerBudget
 from agent.core.step import Core
 from agent.engine.signal_door import SOCKET_NAME, signal_door
 from agent.engine.signal_wire import WireSignal
-from agent.engine.venue_shell import VenueShell
-from agent.ports.clock import SystemClock
+from agent.engine.venue_shell import VenueShell, WhenSynced
+from agent.ports.clock import Clock, SystemClock
 from tests.core.desk.account import ASK, BID, BTC, FUNDS_ATOMS, SETTINGS, SYMBOL
 
 OTHER = "ETH-USDC"
@@ -74,10 +74,10 @@ class Venue:
 class Account:
     """A core with a live session, its shell, and what was written and sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, when_synced: WhenSynced | None = None, clock: Clock | None = None) -> None:
         self.core = Core(trading=DESK)
-        self.journal, self.venue, self.clock = Written(), Venue(), SystemClock()
-        self.shell = VenueShell(self.core, self.journal, self.clock)
+        self.journal, self.venue, self.clock = Written(), Venue(), clock or SystemClock()
+        self.shell = VenueShell(self.core, self.journal, self.clock, when_synced=when_synced)
         self.shell.client = self.venue
         other = msgspec.structs.replace(BTC, symbol=OTHER, base="ETH")
         for event in (RunStarted(run_epoch=1), InstrumentDefined(BTC), InstrumentDefined(other)):

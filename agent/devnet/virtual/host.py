@@ -263,7 +263,8 @@ class Host:
         def go(failure: BaseException | None) -> None:
             if failure is None and self.is_running and self.incarnation == incarnation:
                 self._points.at(f"before the wire takes {type(effect).__name__}")
-                self.client.send(effect)
+                if self.started is not None and self.started.is_on_its_way(effect):
+                    self.client.send(effect)
                 self._points.at(f"behind the wire of {type(effect).__name__}")
 
         return go

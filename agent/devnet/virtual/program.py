@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from agent.core.desk.desk import OrderDesk
 from agent.core.desk.settings import DeskSettings
-from agent.core.effects.orders import Place
+from agent.core.effects import Effect
+from agent.core.effects.orders import Amend, Place
 from agent.core.orders.order import Order
 from agent.core.risk.check_view import AccountLimits
 from agent.core.risk.profiles import PROFILES
@@ -71,6 +72,9 @@ class AgentProcess:
 
     def order(self, client_order_id: str) -> Order | None:
         return self.desk.orders.get(client_order_id)
+
+    def is_on_its_way(self, effect: Effect) -> bool:
+        return not isinstance(effect, Place | Amend) or self.desk.orders.is_on_its_way(effect)
 
     def position_lots(self, symbol: str) -> int:
         return self.desk.state.accounts.lots(symbol)
