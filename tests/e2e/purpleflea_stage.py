@@ -140,7 +140,8 @@ class Stage:
     async def let_one_end(self, *, seconds: float, **more: Any) -> Ended:
         """A process that is not killed: behind it all must be well."""
         last = self.start(seconds=seconds, **more)
-        assert await last.ended() == 0, last.words()
+        code = await last.ended()
+        assert code == 0, (code, last.words())
         ended = last.result()
         assert not ended.is_halted, ended.halt_reason
         self.check_records()
