@@ -142,9 +142,7 @@ class VenueShell:
 
     def take(self, event: Event) -> None:
         """Step one event, then let the strategies look. Raises what made the core stop, and CoreStopped afterwards."""
-        last_ns = self.stepper.last.monotonic_ns
-        if last_ns and self._clock.monotonic_ns() - last_ns > STALL_NS:
-            self._wake(self._clock.monotonic_ns() - last_ns)
+        self._notice_stall()
         self.stepper.take(event)
         if type(event) is Fill and (event.symbol, event.trade_id) not in self.fills:
             self.fills[event.symbol, event.trade_id] = event
@@ -154,6 +152,7 @@ class VenueShell:
         try:
             for trader in self._traders:
                 for wish in trader.on_event(event, self.core, self.stepper.last):
+                    self._notice_stall()  # it may have stood still while the strategy thought: the wish is as old
                     self.stepper.take(wish)
         except BaseException as error:
             self.stepper.fail(error)  # what a strategy believes is suspect as well, and its orders are at the venue
@@ -161,8 +160,12 @@ class VenueShell:
 
     # Inside
 
-    def _wake(self, for_ns: int) -> None:
-        """The process stood still. Frames that waited look new and are not: first all that counts is read again."""
+    def _notice_stall(self) -> None:
+        """The process may have stood still since the last event. Frames that waited look new and are not: first all that counts is read again."""
+        last_ns = self.stepper.last.monotonic_ns
+        for_ns = self._clock.monotonic_ns() - last_ns
+        if for_ns <= STALL_NS or not last_ns:
+            return
         self.counts["stall"] += 1
         self.alarm(Alarm("warning", "STALL", "process", f"it did not run for {for_ns // 1_000_000} ms"))
         stale = [] if self.client is None else self.client.distrust("stall")
