@@ -161,7 +161,7 @@ class VenueShell:
     # Inside
 
     def _notice_stall(self) -> None:
-        """The process may have stood still since the last event. Frames that waited look new and are not: first all that counts is read again."""
+        """The process may have stood still. Frames that waited look new and are not: first all is read again."""
         last_ns = self.stepper.last.monotonic_ns
         for_ns = self._clock.monotonic_ns() - last_ns
         if for_ns <= STALL_NS or not last_ns:
