@@ -29,7 +29,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from mutation.report import ALIVE, Reasons, lines, score, upper_bound  # noqa: E402
+from mutation.report import ALIVE, Reasons, lines, score, upper_bound  # noqa: E402 # behind the path that it is found by
 
 CORE = "agent/core"
 TESTS = ("tests/core",)

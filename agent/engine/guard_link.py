@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from agent.engine import guard_wire as wire
+from agent.engine.short_names import short_name
 from agent.errors import Halted, ProtocolError, SetupError
 from agent.ports.clock import SYSTEM_CLOCK, Clock
 from agent.ports.processes import Figures, GuardListener
@@ -213,12 +214,8 @@ def connect(folder: Path, name: str, kind: socket.SocketKind) -> socket.socket:
     """A socket to one of the guard's, that does not block. Raises OSError where nobody listens."""
     connection = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        # A socket's path has at most 107 bytes, and folders of runs are deeper than that.
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            connection.connect(f"/proc/self/fd/{descriptor}/{name}")
-        finally:
-            os.close(descriptor)
+        with short_name(folder, name) as path:
+            connection.connect(path)
     except BaseException:
         connection.close()
         raise

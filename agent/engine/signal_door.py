@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -28,6 +28,7 @@ from agent.core.effects.orders import Refuse
 from agent.core.events import Event, Stamp
 from agent.core.events.market import SignalIn
 from agent.core.step import Core
+from agent.engine.short_names import short_name
 from agent.engine.signal_wire import ANSWER_SCHEMA, LINE_BYTES_MAX, Answer, Ask, read, unreadable
 from agent.engine.venue_shell import VenueShell
 from agent.ports.clock import Clock
@@ -256,7 +257,7 @@ def _listen(folder: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     mask = os.umask(0o177)
     try:
-        with short_name(folder) as path:
+        with short_name(folder, SOCKET_NAME) as path:
             listener.bind(path)
         listener.listen(SENDERS_MAX)
     except BaseException:
@@ -265,16 +266,6 @@ def _listen(folder: Path) -> socket.socket:
     finally:
         os.umask(mask)
     return listener
-
-
-@contextlib.contextmanager
-def short_name(folder: Path) -> Iterator[str]:
-    """A path for bind and connect, which take 107 bytes; folders of runs are deeper than that."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
-    finally:
-        os.close(descriptor)
 
 
 def _encode(answer: Answer) -> bytes:

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from agent.core.instruments import Side, Step
-from agent.engine.signal_door import SOCKET_NAME, short_name
+from agent.engine.short_names import short_name
+from agent.engine.signal_door import SOCKET_NAME
 from agent.engine.signal_wire import WireSignal, signed
 from agent.errors import AgentError, Halted, OutcomeUnknown, ProtocolError, RiskRefused, SetupError, UsageError
 from agent.requests import Answer, Say
@@ -140,7 +141,7 @@ def _connected(folder: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     connection.settimeout(WAIT_S)
     try:
-        with short_name(folder) as path:
+        with short_name(folder, SOCKET_NAME) as path:
             connection.connect(path)
     except OSError as error:
         connection.close()

@@ -145,7 +145,7 @@ def without_what_is_equal(before: list[str], after: list[str]) -> tuple[str, str
         del before[0], after[0]
     while before and after and before[-1] == after[-1]:
         del before[-1], after[-1]
-    return tuple("\n".join(line.strip() for line in lines) for lines in (before, after))  # type: ignore[return-value]
+    return tuple("\n".join(line.strip() for line in lines) for lines in (before, after))  # type: ignore[return-value] # of two texts, two
 
 
 def mutants_of(path: str) -> list[dict[str, object]]:
@@ -157,7 +157,7 @@ def mutants_of(path: str) -> list[dict[str, object]]:
     original = compile(text, path, "exec")
     kept = []
     for mutant in finder.found:
-        source = raw[: mutant["start"]] + mutant["new"].encode() + raw[mutant["end"] :]  # type: ignore[index, attr-defined]
+        source = raw[: mutant["start"]] + mutant["new"].encode() + raw[mutant["end"] :]  # type: ignore[index, attr-defined] # of a mutant's fields each has its own type
         try:
             code = compile(source, path, "exec")
         except SyntaxError:

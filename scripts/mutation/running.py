@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from mutation.covering import Coverage  # noqa: E402
-from mutation.swapping import Functions, NotThere, import_anew  # noqa: E402
+from mutation.covering import Coverage  # noqa: E402 # behind the path that it is found by
+from mutation.swapping import Functions, NotThere, import_anew  # noqa: E402 # behind the path that it is found by
 
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", "--tb=native")
 KILLED, SURVIVED, ABSENT = 11, 12, 13

@@ -209,7 +209,7 @@ class TestClock:
 
 class TestFence:
     def done(self, scope: str) -> FenceDone:
-        return FenceDone(request_id="nobody's", scope=scope, exec_seq=0, epoch=1)  # type: ignore[arg-type]
+        return FenceDone(request_id="nobody's", scope=scope, exec_seq=0, epoch=1)  # type: ignore[arg-type] # one of its words
 
     def test_one_that_raised_no_fence_proves_nothing(self, world: World) -> None:
         world.go_live()

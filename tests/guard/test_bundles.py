@@ -137,7 +137,7 @@ def test_a_file_of_any_bytes_is_read_or_refused(tmp_path: Path, read: object) ->
 @pytest.mark.anvil
 def test_a_bundle_that_waits_can_land_no_more_when_the_agent_dies(tmp_path: Path, relay: Relay) -> None:
     with anvil("--hardfork", "cancun", "--block-time", "1") as web3:
-        url = str(web3.provider.endpoint_uri)  # type: ignore[attr-defined]
+        url = str(web3.provider.endpoint_uri)  # type: ignore[attr-defined] # an HTTP provider has one
         build = load_build(build_for_fork("cancun"))
         rpc(web3, "anvil_setCode", text(EXECUTOR), "0x" + runtime_code(build, weth=WETH).hex())
         slots = storage(owner=OWNER, operators=[], guardian=GUARDIAN.address, vault=VAULT, tokens=[], pools=[])
@@ -192,7 +192,7 @@ def test_a_bundle_that_waits_can_land_no_more_when_the_agent_dies(tmp_path: Path
 def test_nothing_is_handed_to_whom_the_configuration_does_not_name(tmp_path: Path, relay: Relay) -> None:
     stranger = Relay()
     with anvil() as web3:
-        url = str(web3.provider.endpoint_uri)  # type: ignore[attr-defined]
+        url = str(web3.provider.endpoint_uri)  # type: ignore[attr-defined] # an HTTP provider has one
         BundleDrops(tmp_path).note(bundle(9), [client_of(stranger.url), client_of(relay.url)])
         rung = DropBundles([url], [relay.url], tmp_path / DROPS_FILE)
         with pytest.raises(PeerFault, match="does not name"):

@@ -44,7 +44,7 @@ def world() -> Iterator[Web3]:
 
 
 def url(web3: Web3) -> str:
-    return str(web3.provider.endpoint_uri)  # type: ignore[attr-defined]
+    return str(web3.provider.endpoint_uri)  # type: ignore[attr-defined] # an HTTP provider has one
 
 
 def chain_part(web3: Web3, folder: Path) -> ChainPart:

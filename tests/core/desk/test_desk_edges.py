@@ -141,7 +141,7 @@ class TestHalts:
             place = played.place(Side.SELL, lots, ASK + 9)
             played.ack(place)
             cancels = of(CancelOrder, command(played, "pause"))
-            assert [played.desk.orders.get(c.client_order_id).total_lots for c in cancels] == cancelled  # type: ignore[union-attr]
+            assert [played.desk.orders.get(c.client_order_id).total_lots for c in cancels] == cancelled  # type: ignore[union-attr] # all live
 
     def test_a_short_is_reduced_by_buying_and_a_flat_account_by_nothing(self) -> None:
         for held, left in ((-1, 1), (0, 0), (1, 0)):

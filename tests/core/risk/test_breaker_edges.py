@@ -16,7 +16,7 @@ from agent.core.risk.breakers.slippage import Slippage
 from agent.core.risk.breakers.streak import PAUSE_NS, Streak, StreakTrip
 from agent.core.risk.countdown import Countdown
 from agent.core.risk.modes import HALTED, KILLED, PAUSED, REDUCE_ONLY, Level
-from agent.core.risk.profiles import AGGRESSIVE, CONSERVATIVE, PPM, PROFILES, STANDARD
+from agent.core.risk.profiles import AGGRESSIVE, CONSERVATIVE, PPM, PROFILES, STANDARD, Profile
 from tests.core.risk.making import (
     DAY_NS,
     SECOND_NS,
@@ -333,8 +333,8 @@ class TestWhatPeopleAreTold:
 
 class TestProfiles:
     @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-    def test_an_order_may_be_a_fifth_of_the_position_and_all_positions_three_of_them(self, profile: object) -> None:
-        figures = msgspec.structs.asdict(profile)  # type: ignore[arg-type]
+    def test_an_order_may_be_a_fifth_of_the_position_and_all_positions_three_of_them(self, profile: Profile) -> None:
+        figures = msgspec.structs.asdict(profile)
         assert 5 * figures["order_notional_ppm"] == figures["position_ppm"] == figures["max_net_ppm"]
         assert figures["max_gross_ppm"] == 3 * figures["position_ppm"]
         assert figures["day_notional_ppm"] == 20 * PPM
